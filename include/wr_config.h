@@ -1,0 +1,71 @@
+/*
+ * wr_config.h - a configuration once it is read: servers, per-directory
+ * configurations, and each module's part in them.
+ *
+ * Made by the generation before it forks; from then on read-only, so any
+ * thread may look.
+ */
+#ifndef WR_CONFIG_H
+#define WR_CONFIG_H
+
+#include "wr_base.h"
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+/** A line of a configuration file; a section has children. */
+struct wr_directive {
+    const char *name;
+    const char *args; /**< raw, as it stood, variables replaced */
+    int argc;
+    const char *const *argv;
+    const char *file;
+    int line;
+    wr_directive *next, *parent, *first_child;
+};
+
+/** Modules' configurations, by wr_module.index. */
+typedef void **wr_config_vector;
+
+/** One server: the main one, or a <VirtualHost>. */
+struct wr_server {
+    wr_server *next;
+    const char *name; /**< ServerName without a port, or NULL */
+    uint16_t port;    /**< ServerName's, or 0 */
+    const char *file; /**< where it is defined */
+    int line;
+    apr_array_header_t *aliases;   /**< const char *, may hold * and ? */
+    apr_array_header_t *addresses; /**< const char *, of <VirtualHost> */
+    wr_config_vector config;       /**< per server */
+    wr_dir_config *dir_config;     /**< outside all sections */
+    apr_array_header_t *sections;  /**< wr_section *, <Directory> */
+    const char *document_root;
+    wr_root *root; /**< document_root opened; NULL before */
+    wr_log *error_log;
+    int64_t timeout_ns; /**< Timeout */
+    int64_t keep_alive_timeout_ns;
+    int keep_alive;              /**< KeepAlive */
+    int max_keep_alive_requests; /**< 0: no bound */
+    int log_level;
+    unsigned is_set; /**< which of these were given: for the merge */
+};
+
+/** What holds in a directory. */
+struct wr_dir_config {
+    wr_config_vector config; /**< per directory */
+    uint64_t inactive;       /**< bit wr_module.index: see wr_module.inactive */
+};
+
+/** A <Directory> section. */
+typedef struct wr_section {
+    const char *path; /**< absolute, ends in "/" */
+    int depth;        /**< slashes in path: shorter is merged first */
+    wr_dir_config *dir;
+    const wr_directive *directive;
+} wr_section;
+
+/** A module's own part. */
+#define wr_server_config(server, module) ((server)->config[(module)->index])
+#define wr_dir_config_of(dir, module)    ((dir)->config[(module)->index])
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * wr_file.h - an opened file with its stat: what the caches hold and what file
+ * objects refer to.  References are atomic; it may be used by any thread.
+ */
+#ifndef WR_FILE_H
+#define WR_FILE_H
+
+#include "wr_base.h"
+
+#include <apr_buckets.h>
+#include <apr_time.h>
+#include <stdatomic.h>
+
+/** A directory opened at start, below which files are looked up. */
+struct wr_root {
+    wr_root *next;
+    const char *path; /**< absolute, without a last "/" */
+    int fd;           /**< O_PATH */
+    uint64_t device;
+    /** How to ask whether a read would block. */
+    enum {
+        WR_RESIDENT_NOWAIT, /**< preadv2(RWF_NOWAIT) tells */
+        WR_RESIDENT_ALWAYS, /**< memory file system */
+        WR_RESIDENT_NEVER   /**< nothing tells: always ask for an op */
+    } residency;
+};
+
+struct wr_file {
+    _Atomic uint32_t refs;
+    int fd; /**< -1: a directory, or only content is held */
+    bool is_dir;
+    bool is_regular;
+    uint8_t residency; /**< as its root's, or its own file system's */
+    int64_t size;
+    apr_time_t mtime;
+    int64_t mtime_ns, ctime_ns;
+    uint64_t inode, device;
+    const char *content; /**< all of it in memory, or NULL */
+};
+
+WR_API void wr_file_ref(wr_file *file);
+/** Drop a reference; the last one closes and frees.  NULL is allowed. */
+WR_API void wr_file_unref(wr_file *file);
+
+/** A bucket of a range of a file; takes a reference of its own. */
+WR_API apr_bucket *wr_bucket_file_create(wr_file *file, int64_t offset,
+                                         int64_t len, apr_bucket_alloc_t *list);
+WR_API bool wr_bucket_is_file(const apr_bucket *b);
+WR_API wr_file *wr_bucket_file(const apr_bucket *b);
+
+#endif

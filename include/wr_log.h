@@ -1,0 +1,57 @@
+/*
+ * wr_log.h - the error log, and the rings by which access logs are written.
+ */
+#ifndef WR_LOG_H
+#define WR_LOG_H
+
+#include "wr_base.h"
+
+#include <apr_errno.h>
+#include <apr_pools.h>
+
+/** syslog's levels. */
+typedef enum wr_log_level {
+    WR_LOG_EMERG,
+    WR_LOG_ALERT,
+    WR_LOG_CRIT,
+    WR_LOG_ERROR,
+    WR_LOG_WARN,
+    WR_LOG_NOTICE,
+    WR_LOG_INFO,
+    WR_LOG_DEBUG
+} wr_log_level;
+
+/**
+ * A line in the error log, with time, level and process; written at once by
+ * one write().  Control characters are escaped.  @a status: 0 or what failed.
+ *
+ * @thread any, any process.
+ */
+WR_API void wr_log_error(const wr_server *server, wr_log_level level,
+                         apr_status_t status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** The same, with the client and the request line. */
+WR_API void wr_log_request(const wr_request *r, wr_log_level level,
+                           apr_status_t status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/**
+ * Open a log for many writers: a file to which whole lines are appended.
+ * Same path, same log.  In the generation, before it forks.
+ *
+ * @param target a path.
+ */
+WR_API apr_status_t wr_log_open(wr_log **log, const char *target,
+                                apr_pool_t *pool);
+
+#define WR_LOG_LINE_MAX 16384
+
+/**
+ * Space for a line of at most @a max bytes in the calling thread's ring.
+ * Never fails and does not sleep while the log's file takes its lines.
+ */
+WR_API char *wr_log_begin(wr_log *log, wr_thread *self, size_t max);
+/** The line has @a len bytes, its line feed included. */
+WR_API void wr_log_commit(wr_log *log, wr_thread *self, size_t len);
+
+#endif

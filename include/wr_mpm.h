@@ -1,0 +1,111 @@
+/*
+ * wr_mpm.h - what a multiprocessing module is, and what it works with.
+ *
+ * An MPM is how one child serves: which thread accepts, which waits, which
+ * runs, where blocking calls go.  It knows no protocol.  What it promises the
+ * core and may ask of it stands on one page, mpm/README.md; the contract test
+ * (test/mpm) holds every MPM to it.
+ */
+#ifndef WR_MPM_H
+#define WR_MPM_H
+
+#include "wr_base.h"
+#include "wr_command.h"
+
+#include <apr_pools.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+
+/** What a core may know of an MPM. */
+enum {
+    WR_MPM_THREADED = 1,     /**< more than one thread steps connections */
+    WR_MPM_CALLS_INLINE = 2, /**< ops run where they are wanted, so asking
+                                  first whether they would block is idle */
+    WR_MPM_COMPLETION = 4    /**< sends spans itself, by completions */
+};
+
+struct wr_mpm {
+    const char *name;
+    const char *summary; /**< a line for those who choose */
+    unsigned traits;
+    size_t conn_bytes;          /**< of wr_conn.mpm */
+    const wr_command *commands; /**< its directives, ended by a NULL name */
+    void *(*config_create)(apr_pool_t *pool); /**< defaults; or NULL */
+    /** Check the whole configuration; NULL or what is wrong with it. */
+    const char *(*config_check)(void *config, apr_pool_t *pool);
+    /** Make what serve() needs; may fail.  In the child, as its user. */
+    apr_status_t (*init)(wr_child *child);
+    /** Serve until wr_child_state() says stop, or drain and none is left. */
+    apr_status_t (*serve)(wr_child *child);
+};
+
+/** An address that is listened on. */
+struct wr_listener {
+    int fd;           /**< non-blocking, close-on-exec */
+    const char *name; /**< as in "127.0.0.1:8080" */
+    uint16_t port;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } addr;
+    const wr_protocol *protocol;
+    const wr_server *server; /**< the default one of this address */
+};
+
+typedef enum wr_child_phase {
+    WR_CHILD_RUNNING,
+    WR_CHILD_DRAINING, /**< accept no more; leave when none is left */
+    WR_CHILD_STOPPING  /**< post WR_POST_STOP to all, close all, leave */
+} wr_child_phase;
+
+/** A serving process, as its MPM sees it.  Set up before init(). */
+struct wr_child {
+    const wr_mpm *mpm;
+    void *mpm_config; /**< what config_create made, directives applied */
+    void *mpm_data;   /**< free for the MPM's use */
+    apr_pool_t *pool; /**< the main thread's; ends with the child */
+    wr_listener *const *listeners;
+    int listener_count;
+    int drain_fd;   /**< becomes and stays readable when draining or stopping */
+    int stop_fd;    /**< becomes and stays readable when stopping */
+    size_t quantum; /**< bytes to one end in a turn */
+    int accept_limit; /**< connections taken for one report of a listener */
+    int max_connections;
+    _Atomic int connections;    /**< now open */
+    _Atomic int phase;          /**< a wr_child_phase */
+    struct wr_child_core *core; /**< private to the core */
+};
+
+/**
+ * What a thread that steps connections carries: its clock, and the core's
+ * caches and log rings of that thread.  One thread's at a time.
+ */
+struct wr_thread {
+    wr_child *child;
+    int64_t now_ns;  /**< monotonic; as of the last wr_thread_tick() */
+    int64_t wall_us; /**< microseconds since 1970, likewise */
+    char role[16];   /**< as shown by ps and the status page */
+    struct wr_thread_core *core; /**< private to the core */
+};
+
+/**
+ * Make the calling thread one that steps connections, and name it
+ * "weir:ROLE".
+ *
+ * @owner  the caller; wr_thread_finish() by the same thread.
+ */
+WR_API wr_thread *wr_thread_init(wr_child *child, const char *role);
+WR_API void wr_thread_finish(wr_thread *self);
+
+/** Look at the clock.  After every wait, and as often as seems right. */
+WR_API void wr_thread_tick(wr_thread *self);
+
+/** Is the child to go on, to drain, or to stop?  Any thread. */
+WR_API wr_child_phase wr_child_state(const wr_child *child);
+
+/** The child can't go on (a loop's poll failed): log, then stop it.  Any
+ *  thread. */
+WR_API void wr_child_fail(wr_child *child, const char *what, int error);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * wr_op.h - what may block: an operation that a connection wants to be run
+ * somewhere where waiting does no harm.
+ *
+ * An op owns its arguments.  The first four kinds are plain data below
+ * directories opened at start, so another process can run them and they can be
+ * run again; WR_OP_FUNC runs in a thread of this process.
+ */
+#ifndef WR_OP_H
+#define WR_OP_H
+
+#include "wr_base.h"
+
+#include <apr_errno.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+typedef enum wr_op_kind {
+    WR_OP_LOOKUP, /**< open path below dir and stat it: fd, st */
+    WR_OP_STAT,   /**< stat path below dir: st */
+    WR_OP_PAGE,   /**< bring a range of fd into memory */
+    WR_OP_READ,   /**< read a range of fd into buf: done */
+    WR_OP_FUNC    /**< call func(op) */
+} wr_op_kind;
+
+struct wr_op {
+    wr_task task; /**< the MPM's, from take to finish */
+    wr_op *next;  /**< the machine's */
+    wr_conn *conn;
+    wr_op_kind kind;
+    uint8_t tries;       /**< how often it was run */
+    bool is_done;        /**< finished; the machine's */
+    apr_status_t status; /**< result */
+    int dir;             /**< LOOKUP, STAT: a directory's descriptor */
+    uint64_t resolve;    /**< LOOKUP, STAT: openat2's RESOLVE_* bits */
+    const char *path;    /**< LOOKUP, STAT: relative, "." for dir itself */
+    int fd;              /**< PAGE, READ: the file.  LOOKUP: result */
+    int64_t offset;      /**< PAGE, READ */
+    size_t len;          /**< PAGE, READ */
+    void *buf;           /**< READ */
+    size_t done;         /**< READ: result */
+    struct stat st;      /**< LOOKUP, STAT: result */
+    apr_status_t (*func)(wr_op *op); /**< FUNC; its return is the status */
+    void *arg;                       /**< FUNC */
+};
+
+/**
+ * Do it here and now, and wait as long as it takes.
+ *
+ * @owner  the op stays the caller's; LOOKUP: fd is the op's.
+ * @thread any; for all but FUNC, any process that has the descriptors.
+ */
+WR_API void wr_op_run(wr_op *op);
+
+/**
+ * Hand a run op (or one that could not be run: status set) back to its
+ * connection.
+ *
+ * @owner  the machine's again: never touch it after this.
+ * @thread any.
+ * @return true when the connection was parked, as for wr_conn_post(): op->conn
+ *         (read before this call) is now the caller's to step.
+ */
+WR_API bool wr_op_finish(wr_op *op);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * child.h - what the core keeps for a serving process and for its threads.
+ */
+#ifndef WR__CHILD_H
+#define WR__CHILD_H
+
+#include "wr_mpm.h"
+
+#include "config.h"
+
+#include <apr_thread_mutex.h>
+
+struct wr__cache;
+struct wr__stock;
+struct wr__log_slot;
+
+struct wr_child_core {
+    const wr__config *config;
+    struct wr__cache *cache; /**< cache.h */
+    struct wr__stock *stock; /**< stock.h: connections, kits, requests */
+    bool is_threaded;        /**< WR_MPM_THREADED */
+    bool asks_first;         /**< not WR_MPM_CALLS_INLINE: test before I/O */
+    int index;               /**< of the child in its generation */
+};
+
+struct wr_thread_core {
+    struct wr__log_slot *log_slot; /**< log_ring.h: this thread's rings */
+    int64_t date_second;           /**< for which the texts below hold */
+    char date_http[32];            /**< "Sun, 06 Nov 1994 08:49:37 GMT" */
+    int64_t log_second;
+    char log_time[32]; /**< "[06/Nov/1994:08:49:37 +0000]" */
+};
+
+/**
+ * Make a child for an MPM in the calling process.  Called after the fork, as
+ * the user that serves.
+ *
+ * @param drain_fd,stop_fd as in wr_child.
+ */
+apr_status_t wr__child_create(wr_child **child, const wr__config *config,
+                              wr_listener *const *listeners, int listener_count,
+                              int index, int drain_fd, int stop_fd,
+                              apr_pool_t *pool);
+/** Free all that is left; every thread but the caller's has ended. */
+void wr__child_destroy(wr_child *child);
+
+/** child_init hooks, wr_mpm.init, wr_mpm.serve.  @return exit status. */
+int wr__child_serve(wr_child *child);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * config.h - a whole configuration, as the server's own parts see it.
+ *
+ * Read and checked by config_*.c in the generation (or by -t, -S, -k in the
+ * process of the command line); read-only from the fork of the first child on.
+ */
+#ifndef WR__CONFIG_H
+#define WR__CONFIG_H
+
+#include "wr_base.h"
+#include "wr_config.h"
+#include "wr_module.h"
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/** A Listen directive. */
+typedef struct wr__listen {
+    const char *address; /**< numeric, without brackets; NULL: any */
+    uint16_t port;
+    const char *file;
+    int line;
+} wr__listen;
+
+/** What the command line says about the configuration. */
+typedef struct wr__config_options {
+    const char *file;                  /**< -f, or the compiled-in path */
+    const char *server_root;           /**< -d, or NULL */
+    const char *mpm;                   /**< -m, or NULL */
+    const apr_array_header_t *defines; /**< -D: const char * */
+    const apr_array_header_t *before;  /**< -C: const char * */
+    const apr_array_header_t *after;   /**< -c: const char * */
+    FILE *errors;                      /**< where FILE:LINE: text goes */
+} wr__config_options;
+
+typedef struct wr__config {
+    apr_pool_t *pool;
+    wr_directive *tree;
+    wr_server *main_server; /**< the main one; <VirtualHost>s follow by next */
+    apr_array_header_t *listens; /**< wr__listen * */
+    apr_array_header_t *modules; /**< wr_module *, by index */
+    const char *server_root;
+    const char *pid_file;
+    const char *error_log;    /**< path, or "stderr" */
+    const char *user, *group; /**< as given, or NULL */
+    uid_t uid;
+    gid_t gid;
+    wr_mpm *mpm;
+    void *mpm_config;
+
+    int processes;            /**< Processes */
+    int listen_backlog;       /**< ListenBacklog */
+    int send_buffer_size;     /**< SendBufferSize; 0: the kernel's */
+    int accept_limit;         /**< AcceptLimit */
+    int max_connections;      /**< MaxConnections; 0: descriptors less 64 */
+    int64_t quantum;          /**< SendQuantum: bytes to one client in a turn */
+    int64_t drain_timeout_ns; /**< GracefulShutdownTimeout */
+
+    int limit_request_line;       /**< LimitRequestLine */
+    int limit_request_fields;     /**< LimitRequestFields */
+    int limit_request_field_size; /**< LimitRequestFieldSize */
+    int64_t limit_request_head;   /**< LimitRequestHead: all of the head */
+    int64_t limit_request_body;   /**< LimitRequestBody */
+    int64_t head_timeout_ns;      /**< RequestReadTimeout header=N */
+
+    int64_t cache_size;          /**< CacheSize */
+    int cache_entries;           /**< CacheEntries */
+    int64_t cache_max_file;      /**< CacheMaxFile: held in memory up to it */
+    int64_t cache_revalidate_ns; /**< CacheRevalidate */
+    int cache_paths, cache_headers, cache_content; /**< on/off each */
+} wr__config;
+
+/**
+ * Read, check and carry out a configuration; load its modules and its MPM.
+ * All errors found are printed to options->errors.
+ *
+ * @return 0, or a status after something was printed.
+ */
+apr_status_t wr__config_load(wr__config **config,
+                             const wr__config_options *options,
+                             apr_pool_t *pool);
+
+/** What -S prints: servers, addresses, roots, user, MPM. */
+void wr__config_dump(const wr__config *config, FILE *out);
+/** What -L prints: every directive of every loaded module, with context. */
+void wr__config_list_directives(const wr__config *config, FILE *out);
+/** What -M prints: loaded modules, "static" or "shared". */
+void wr__config_list_modules(const wr__config *config, FILE *out);
+/** What -l prints: modules compiled in. */
+void wr__config_list_static(FILE *out);
+/** MPMs in the compiled-in folder, a line each: "name  summary". */
+void wr__config_list_mpms(FILE *out);
+
+/**
+ * The server for a Host (lower case, no port; may be NULL) among those of an
+ * address; the address's default one if none fits.
+ */
+wr_server *wr__server_find(const wr__config *config,
+                           const struct wr_listener *listener,
+                           const char *host);
+
+/**
+ * The merged configuration for a directory: path is absolute and ends in "/".
+ * Merges are kept, so that the same combination of sections is merged once.
+ * @thread any; takes a lock only when a combination is new.
+ */
+wr_dir_config *wr__dir_config_find(const wr_server *server, const char *path);
+
+/** The root for a directory: opened now, or found among those open. */
+wr_root *wr__root_open(const char *path, apr_pool_t *pool,
+                       apr_status_t *status);
+
+#endif
