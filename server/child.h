@@ -44,7 +44,10 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
 /** Free all that is left; every thread but the caller's has ended. */
 void wr__child_destroy(wr_child *child);
 
-/** child_init hooks, wr_mpm.init, wr_mpm.serve.  @return exit status. */
+/** child_init hooks and wr_mpm.init.  On success the generation is told that
+ *  this child is ready; on failure it was logged and the child ends. */
+apr_status_t wr__child_init(wr_child *child);
+/** wr_mpm.serve.  @return exit status. */
 int wr__child_serve(wr_child *child);
 
 #endif
