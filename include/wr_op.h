@@ -28,18 +28,18 @@ struct wr_op {
     wr_op *next;  /**< the machine's */
     wr_conn *conn;
     wr_op_kind kind;
-    uint8_t tries;       /**< how often it was run */
-    bool is_done;        /**< finished; the machine's */
-    apr_status_t status; /**< result */
-    int dir;             /**< LOOKUP, STAT: a directory's descriptor */
-    uint64_t resolve;    /**< LOOKUP, STAT: openat2's RESOLVE_* bits */
-    const char *path;    /**< LOOKUP, STAT: relative, "." for dir itself */
-    int fd;              /**< PAGE, READ: the file.  LOOKUP: result */
-    int64_t offset;      /**< PAGE, READ */
-    size_t len;          /**< PAGE, READ */
-    void *buf;           /**< READ */
-    size_t done;         /**< READ: result */
-    struct stat st;      /**< LOOKUP, STAT: result */
+    uint8_t tries;        /**< how often it was run */
+    _Atomic bool is_done; /**< finished */
+    apr_status_t status;  /**< result */
+    int dir;              /**< LOOKUP, STAT: a directory's descriptor */
+    uint64_t resolve;     /**< LOOKUP, STAT: openat2's RESOLVE_* bits */
+    const char *path;     /**< LOOKUP, STAT: relative, "." for dir itself */
+    int fd;               /**< PAGE, READ: the file.  LOOKUP: result */
+    int64_t offset;       /**< PAGE, READ */
+    size_t len;           /**< PAGE, READ */
+    void *buf;            /**< READ */
+    size_t done;          /**< READ: result */
+    struct stat st;       /**< LOOKUP, STAT: result */
     apr_status_t (*func)(wr_op *op); /**< FUNC; its return is the status */
     void *arg;                       /**< FUNC */
 };

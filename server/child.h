@@ -1,5 +1,5 @@
 /*
- * child.h - what the core keeps for a serving process and for its threads.
+ * child.h - what the core keeps for a serving process.
  */
 #ifndef WR__CHILD_H
 #define WR__CHILD_H
@@ -12,7 +12,6 @@
 
 struct wr__cache;
 struct wr__stock;
-struct wr__log_slot;
 
 struct wr_child_core {
     const wr__config *config;
@@ -21,14 +20,6 @@ struct wr_child_core {
     bool is_threaded;        /**< WR_MPM_THREADED */
     bool asks_first;         /**< not WR_MPM_CALLS_INLINE: test before I/O */
     int index;               /**< of the child in its generation */
-};
-
-struct wr_thread_core {
-    struct wr__log_slot *log_slot; /**< log_ring.h: this thread's rings */
-    int64_t date_second;           /**< for which the texts below hold */
-    char date_http[32];            /**< "Sun, 06 Nov 1994 08:49:37 GMT" */
-    int64_t log_second;
-    char log_time[32]; /**< "[06/Nov/1994:08:49:37 +0000]" */
 };
 
 /**

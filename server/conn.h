@@ -1,0 +1,50 @@
+/*
+ * conn.h - the connection machine's inside, for the protocols that run on it.
+ */
+#ifndef WR__CONN_H
+#define WR__CONN_H
+
+#include "wr_conn.h"
+#include "wr_end.h"
+
+#include "child.h"
+
+/** wr_conn.flags */
+enum {
+    WR__CONN_BROKEN = 1,  /**< an end failed: abort at the next step */
+    WR__CONN_QUANTUM = 2, /**< used its share: yield at the next step */
+    WR__CONN_ABORTED = 4, /**< the protocol was told */
+    WR__CONN_STOPPING = 8
+};
+
+/** wr_end.flags */
+enum {
+    WR__END_EOF = 1,   /**< the peer sends no more */
+    WR__END_FIN = 2,   /**< nothing will be appended to the output */
+    WR__END_PAGED = 4, /**< the next file window has just been paged in */
+    WR__END_SHUT = 8   /**< shut down: wait for the kernel to let go */
+};
+
+#define WR__CONN_MAGIC 0x434f4e4eu
+
+/** Give the connection a kit, if it has none. */
+wr_kit *wr__conn_lend(wr_conn *c, wr_thread *self);
+/** Take the kit back: input and output are empty, no request is there. */
+void wr__conn_take_kit(wr_conn *c, wr_thread *self);
+
+/** Want an op to be run. */
+void wr__conn_add_op(wr_conn *c, wr_op *op);
+/** Forget the ops that nobody took. */
+void wr__conn_drop_ops(wr_conn *c);
+
+/** A request's last byte went (or never will): it is to be logged. */
+void wr__conn_add_done(wr_conn *c, wr_request *r);
+
+/** Is there output left? */
+bool wr__end_has_output(const wr_end *e);
+/** Throw the output away; requests that end in it are done, and aborted. */
+void wr__end_drop_output(wr_end *e);
+/** Close the connection's output with what is there: FIN follows. */
+void wr__end_finish(wr_end *e);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * thread.h - what the core keeps for each thread that steps connections.
+ */
+#ifndef WR__THREAD_H
+#define WR__THREAD_H
+
+#include "wr_mpm.h"
+
+#include "log_ring.h"
+#include "stock.h"
+
+struct wr_thread_core {
+    apr_pool_t *pool;
+    wr__log_slot *log_slot; /**< this thread's rings, or NULL */
+    wr__bin bin;
+    int64_t date_second; /**< for which date is right */
+    char date[32];       /**< "Sun, 06 Nov 1994 08:49:37 GMT" */
+};
+
+/** The time as a Date field has it; made once a second. */
+const char *wr__thread_date(wr_thread *self);
+#define WR__DATE_LEN 29
+
+#endif
