@@ -36,6 +36,7 @@ typedef struct wr_command_call {
     unsigned context;              /**< one WR_IN_* bit */
     apr_pool_t *pool;              /**< lives as long as the configuration */
     apr_pool_t *temp_pool;         /**< until it is all read */
+    struct wr__walk *walk;         /**< private to the core */
 } wr_command_call;
 
 /**
@@ -57,7 +58,8 @@ struct wr_command {
     const char *help;   /**< one sentence */
     const char *preset; /**< the default, as one would write it; or NULL */
     size_t offset;      /**< for wr_set_*: of the field in the config */
-    int64_t min, max;   /**< for wr_set_*: bounds, both allowed */
+    int64_t min, max;   /**< for wr_set_*: bounds, both allowed; max 0: none
+                             but what the field holds */
     bool is_section;    /**< "<name ...>": directive->first_child follows */
 };
 

@@ -21,6 +21,7 @@ struct wr_directive {
     const char *const *argv;
     const char *file;
     int line;
+    bool is_section; /**< "<name ...>", be it empty */
     wr_directive *next, *parent, *first_child;
 };
 

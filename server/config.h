@@ -29,6 +29,7 @@ typedef struct wr__config_options {
     const char *file;                  /**< -f, or the compiled-in path */
     const char *server_root;           /**< -d, or NULL */
     const char *mpm;                   /**< -m, or NULL */
+    const char *modules_dir;           /**< NULL: the compiled-in one */
     const apr_array_header_t *defines; /**< -D: const char * */
     const apr_array_header_t *before;  /**< -C: const char * */
     const apr_array_header_t *after;   /**< -c: const char * */
@@ -39,8 +40,9 @@ typedef struct wr__config {
     apr_pool_t *pool;
     wr_directive *tree;
     wr_server *main_server; /**< the main one; <VirtualHost>s follow by next */
-    apr_array_header_t *listens; /**< wr__listen * */
-    apr_array_header_t *modules; /**< wr_module *, by index */
+    apr_array_header_t *listens;   /**< wr__listen * */
+    apr_array_header_t *addresses; /**< wr__server_find()'s: config_server.c */
+    apr_array_header_t *modules;   /**< wr_module *, by index */
     const char *server_root;
     const char *pid_file;
     const char *error_log;    /**< path, or "stderr" */
