@@ -35,7 +35,11 @@ void wr__log_reap(pid_t pid);
  *  this is for tests and for SIGUSR2). */
 apr_status_t wr__log_reopen(void);
 
-/** The error log of messages that no server is known for. */
+/** The descriptor that lines of @a log are written to. */
+int wr__log_fd(const wr_log *log);
+
+/** The error log of messages that no server is known for: a path, or
+ *  "stderr".  Until then, and after @a pool is gone: standard error. */
 apr_status_t wr__log_error_open(const char *target, apr_pool_t *pool);
 /** The level below which nothing of such is logged. */
 void wr__log_error_level(wr_log_level level);

@@ -1,0 +1,214 @@
+/*
+ * log_error.c - the error log: a line for people, written at once.
+ *
+ *     [2026-11-22 10:00:00.123456] [error] [pid 123] text: No such file (2)
+ *
+ * and, of a request, with `[client ADDRESS:PORT]` before the text and
+ * `, request: "GET / HTTP/1.1"` at the end.  Any thread of any process; a line
+ * is one write() to a file opened for appending, so that lines of several
+ * writers do not mix.  All that was not in the server's own format is escaped:
+ * no control character, no quote and no backslash stands in a line as itself,
+ * so no client can forge one.  Uses no pool and no lock of its own.  What can't
+ * be written is gone: there is nowhere to say so.
+ */
+#include "log_ring.h"
+
+#include "wr_config.h"
+#include "wr_request.h"
+
+#include <apr_time.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEXT_MAX  4096 /* of a message before it is escaped; longer: cut */
+#define LINE_SIZE 8192
+
+struct line {
+    size_t len;
+    char text[LINE_SIZE];
+};
+
+static wr_log *main_log;
+static _Atomic wr_log_level main_level = WR_LOG_NOTICE;
+
+static const char *const level_names[] = {
+    [WR_LOG_EMERG] = "emerg", [WR_LOG_ALERT] = "alert",
+    [WR_LOG_CRIT] = "crit",   [WR_LOG_ERROR] = "error",
+    [WR_LOG_WARN] = "warn",   [WR_LOG_NOTICE] = "notice",
+    [WR_LOG_INFO] = "info",   [WR_LOG_DEBUG] = "debug",
+};
+
+static apr_status_t forget_main_log(void *data)
+{
+    (void)data;
+    main_log = NULL;
+    return APR_SUCCESS;
+}
+
+apr_status_t wr__log_error_open(const char *target, apr_pool_t *pool)
+{
+    wr_log *log;
+    apr_status_t rv = wr_log_open(&log, target, pool);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    main_log = log;
+    apr_pool_cleanup_register(pool, NULL, forget_main_log,
+                              apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+void wr__log_error_level(wr_log_level level)
+{
+    atomic_store(&main_level, level);
+}
+
+static bool is_wanted(const wr_server *server, wr_log_level level)
+{
+    return (int)level
+           <= (server ? server->log_level : (int)atomic_load(&main_level));
+}
+
+/** The server's own words; one byte is always left for the line feed. */
+static void put_format(struct line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void put_format(struct line *line, const char *format, ...)
+{
+    size_t room = sizeof(line->text) - 1 - line->len;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(line->text + line->len, room, format, args);
+    va_end(args);
+    if (n > 0) {
+        line->len += (size_t)n < room ? (size_t)n : room - 1;
+    }
+}
+
+/** Text from anywhere. */
+static void put_escaped(struct line *line, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (; *text && line->len + 4 < sizeof(line->text); text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\') {
+            line->text[line->len++] = '\\';
+            line->text[line->len++] = (char)c;
+        }
+        else if (c < ' ' || c >= 0x7f) {
+            line->text[line->len++] = '\\';
+            line->text[line->len++] = 'x';
+            line->text[line->len++] = hex[c >> 4];
+            line->text[line->len++] = hex[c & 15];
+        }
+        else {
+            line->text[line->len++] = (char)c;
+        }
+    }
+}
+
+static void put_head(struct line *line, wr_log_level level)
+{
+    apr_time_exp_t t;
+
+    apr_time_exp_lt(&t, apr_time_now());
+    put_format(line, "[%04d-%02d-%02d %02d:%02d:%02d.%06d] [%s] [pid %ld] ",
+               t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
+               t.tm_sec, t.tm_usec, level_names[level], (long)getpid());
+}
+
+static void put_client(struct line *line, const wr_request *r)
+{
+    char address[INET6_ADDRSTRLEN];
+
+    if (r->peer.any.sa_family == AF_INET
+        && inet_ntop(AF_INET, &r->peer.v4.sin_addr, address, sizeof(address))) {
+        put_format(line, "[client %s:%u] ", address,
+                   ntohs(r->peer.v4.sin_port));
+    }
+    else if (r->peer.any.sa_family == AF_INET6
+             && inet_ntop(AF_INET6, &r->peer.v6.sin6_addr, address,
+                          sizeof(address))) {
+        put_format(line, "[client [%s]:%u] ", address,
+                   ntohs(r->peer.v6.sin6_port));
+    }
+}
+
+static void write_line(const wr_server *server, const struct line *line)
+{
+    const wr_log *log =
+        server && server->error_log ? server->error_log : main_log;
+    ssize_t n =
+        write(log ? wr__log_fd(log) : STDERR_FILENO, line->text, line->len);
+
+    (void)n;
+}
+
+/** A line from its parts; @a r may be NULL.  errno is kept. */
+static void log_line(const wr_server *server, const wr_request *r,
+                     wr_log_level level, apr_status_t status, const char *text)
+{
+    int kept_errno = errno;
+    char reason[256];
+    struct line line;
+
+    line.len = 0;
+    put_head(&line, level);
+    if (r) {
+        put_client(&line, r);
+    }
+    put_escaped(&line, text);
+    if (status != APR_SUCCESS) {
+        put_format(&line, ": ");
+        put_escaped(&line, apr_strerror(status, reason, sizeof(reason)));
+        put_format(&line, " (%d)", status);
+    }
+    if (r && r->request_line && *r->request_line) {
+        put_format(&line, ", request: \"");
+        put_escaped(&line, r->request_line);
+        put_format(&line, "\"");
+    }
+    line.text[line.len++] = '\n';
+    write_line(server, &line);
+    errno = kept_errno;
+}
+
+void wr_log_error(const wr_server *server, wr_log_level level,
+                  apr_status_t status, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list args;
+
+    if (!is_wanted(server, level)) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_line(server, NULL, level, status, text);
+}
+
+void wr_log_request(const wr_request *r, wr_log_level level,
+                    apr_status_t status, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list args;
+
+    if (!is_wanted(r->server, level)) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_line(r->server, r, level, status, text);
+}
