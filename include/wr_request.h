@@ -77,8 +77,10 @@ struct wr_request {
     const char *host;         /**< of target or Host, without port; or NULL */
     const wr_field *fields;
     int field_count;
-    int16_t known[WR_F_COUNT]; /**< index + 1 of the first one in fields */
-    apr_time_t time;           /**< when its first byte was looked at */
+    int16_t known[WR_F_COUNT];   /**< index + 1 of the first one in fields */
+    apr_time_t time;             /**< when its first byte was looked at */
+    const wr_listener *listener; /**< where its connection came in */
+    uint32_t number; /**< how many came before it on its connection */
 
     /* as understood */
     const char *uri;       /**< path, decoded, no dot segments */
