@@ -1,0 +1,532 @@
+"""Fixtures of the HTTP tests: real servers on loopback ports.
+
+    weir          start servers of a test's own: weir(extra="Timeout 1")
+    site          one server with a tree of files, shared by all tests that
+                  only read; it must not be changed, nor its log counted
+    weir_command  run weir to its end, as in weir_command("-t", "-f", path)
+    workdir       a folder that the serving user can reach
+    mpm           the MPM's name
+
+A server is stopped when its test is over, and that is a test too: exit status
+0, no process and no listener left, nothing grave in the error log, no report
+of a sanitizer.  What a test provokes it names by server.allow_errors().
+
+See README.md for how to run them.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+import client
+import tree
+
+START_DEADLINE = 20.0
+STOP_DEADLINE = 15.0
+
+MODULES = ("authz_core", "mime", "dir", "log_config", "hello")
+
+GRAVE = re.compile(r"\[(?:[\w-]+:)?(?:emerg|alert|crit|error)\]")
+BROKEN = re.compile(
+    "ERROR: AddressSanitizer|LeakSanitizer|runtime error:"
+    "|WARNING: ThreadSanitizer|MemorySanitizer|Segmentation fault"
+    "|SIGSEGV|SIGABRT|SIGBUS|[Aa]ssertion .*failed|stack smashing"
+    "|(?:free|malloc|realloc)\\(\\): |corrupted")
+
+READY = "/weir-ready"  # asked for until the server answers
+
+BASE = """\
+ServerRoot "@ROOT@"
+ServerName localhost
+PidFile weir.pid
+ErrorLog logs/error.log
+DocumentRoot "@WWW@"
+@USER@
+@MODULES@
+TypesConfig "@ROOT@/mime.types"
+CustomLog logs/access.log common
+<Directory "@WWW@">
+    Require all granted
+</Directory>
+<MPM mt>
+    ThreadsPerChild 80
+</MPM>
+"""
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("weir")
+    group.addoption("--weir-prefix", metavar="DIR",
+                    default=os.environ.get("WEIR_PREFIX"),
+                    help="where Weir is installed: DIR/sbin/weir")
+    group.addoption("--mpm", metavar="NAME", default="hybrid",
+                    help="the MPM to serve by (hybrid)")
+    group.addoption("--keep", action="store_true",
+                    help="keep the servers' folders")
+
+
+def pytest_configure(config):
+    os.umask(0o022)  # the serving user is another one
+
+
+def pytest_report_header(config):
+    return (f"weir: {config.getoption('--weir-prefix')}, "
+            f"mpm {config.getoption('--mpm')}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show the logs of a failed test's servers."""
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for value in getattr(item, "funcargs", {}).values():
+        servers = value.made if isinstance(value, Factory) else [value]
+        for server in servers:
+            if isinstance(server, Weir):
+                report.sections.append((f"error log of {server.root}",
+                                        server.error_log()[-4000:]))
+                report.sections.append((f"stderr of {server.root}",
+                                        server.stderr()[-4000:]))
+
+
+class Install:
+    """Where the server under test lies."""
+
+    def __init__(self, prefix):
+        self.prefix = pathlib.Path(prefix).resolve()
+        self.weir = self.prefix / "sbin" / "weir"
+        self.modules = self.prefix / "lib" / "weir" / "modules"
+
+    def load_module_lines(self, names=MODULES):
+        return "\n".join(
+            f'LoadModule {name}_module "{self.modules}/mod_{name}.so"'
+            for name in names)
+
+    def run(self, *args, deadline=30, **kw):
+        """Run weir to its end; output as text."""
+        return subprocess.run(
+            [self.weir, *map(str, args)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            errors="replace", timeout=deadline, check=False, **kw)
+
+
+def free_ports(count, host="127.0.0.1"):
+    """Ports that nobody listened on a moment ago."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socks = []
+    for _ in range(count):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.bind((host, 0))
+        socks.append(sock)
+    ports = [sock.getsockname()[1] for sock in socks]
+    for sock in socks:
+        sock.close()
+    return ports
+
+
+def processes_of(session):
+    """pid: (parent, name) of a session's processes that still run."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="latin-1") as f:
+                text = f.read()
+        except OSError:
+            continue  # gone meanwhile
+        name = text[text.index("(") + 1:text.rindex(")")]
+        fields = text[text.rindex(")") + 2:].split()
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found[int(entry)] = (int(fields[1]), name)
+    return found
+
+
+class Weir:
+    """A server: its folder, its ports, its processes.
+
+    root      ServerRoot; root/weir.conf, root/www, root/logs
+    port      of the first listener; ports: of all
+    pid       the master's
+    """
+
+    def __init__(self, install, mpm, root, extra="", ports=1, hosts=None,
+                 base=None, args=()):
+        self.install, self.mpm, self.args = install, mpm, list(args)
+        self.root = pathlib.Path(root)
+        self.www = self.root / "www"
+        self.logs = self.root / "logs"
+        self.conf = self.root / "weir.conf"
+        self.hosts = hosts or ["127.0.0.1"] * ports
+        self.extra, self.base = extra, BASE if base is None else base
+        self.ports = []
+        self.process = None
+        self.allowed = []
+        for path in (self.root, self.www, self.logs):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)
+        (self.root / "mime.types").write_text(tree.MIME_TYPES)
+
+    # The configuration.
+
+    def fill_in(self, text):
+        user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
+        names = {"ROOT": self.root, "WWW": self.www, "USER": user,
+                 "PREFIX": self.install.prefix,
+                 "MODULES": self.install.load_module_lines(),
+                 "PORT": self.ports[0] if self.ports else 0}
+        for i, port in enumerate(self.ports):
+            names[f"PORT{i + 1}"] = port
+        for name, value in names.items():
+            text = text.replace(f"@{name}@", str(value))
+        return text
+
+    def write_config(self, extra=None):
+        """Write weir.conf; extra: new text after the base's."""
+        if extra is not None:
+            self.extra = extra
+        listens = "".join(
+            f"Listen {f'[{host}]' if ':' in host else host}:{port}\n"
+            for host, port in zip(self.hosts, self.ports))
+        self.conf.write_text(
+            listens + self.fill_in(self.base + self.extra) + "\n")
+
+    # The processes.
+
+    def start(self):
+        """Start and wait until it answers."""
+        for attempt in range(3):
+            self.ports = [free_ports(1, host)[0] for host in self.hosts]
+            self.write_config()
+            with open(self.root / "stderr", "wb") as err:
+                self.process = subprocess.Popen(
+                    [self.install.weir, "-f", self.conf, "-DFOREGROUND",
+                     "-m", self.mpm, *self.args],
+                    stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                    cwd="/", start_new_session=True)
+            if self.wait_until_ready():
+                return self
+            taken = "in use" in self.stderr() + self.error_log()
+            if not taken or attempt == 2:
+                break
+        raise AssertionError(
+            f"weir did not start (exit {self.process.poll()}):\n"
+            f"{self.stderr()}\n{self.error_log()}")
+
+    def wait_until_ready(self):
+        end = time.monotonic() + START_DEADLINE
+        for address in self.addresses:
+            while not self.answers(address):
+                if self.process.poll() is not None:
+                    return False
+                if time.monotonic() > end:
+                    self.kill()
+                    return False
+                time.sleep(0.02)
+        return True
+
+    def answers(self, address):
+        try:
+            with client.Client(address, deadline=START_DEADLINE) as c:
+                c.send(f"GET {READY} HTTP/1.0\r\n\r\n")
+                return c.read_rest().startswith(b"HTTP/1.1 ")
+        except (OSError, AssertionError):
+            return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def processes(self):
+        """pid: (parent, name) of all of the server's processes."""
+        return processes_of(self.pid)
+
+    def children(self):
+        """The same without the master."""
+        found = self.processes()
+        found.pop(self.pid, None)
+        return found
+
+    def reload(self, extra=None, wait=True):
+        """Restart gracefully; wait: until a new process is there."""
+        self.write_config(extra)
+        old = self.processes()
+        done = self.install.run("-k", "graceful", "-f", self.conf)
+        assert done.returncode == 0, done.stderr
+        if wait:
+            wait_for(lambda: set(self.processes()) - set(old))
+            wait_for(lambda: self.answers(self.address))
+
+    def kill(self):
+        """End all of it at once, as when nothing else helps."""
+        for pid in [*self.processes(), self.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+    def stop(self):
+        """End by SIGTERM; everything must be in order then."""
+        if self.process is None:
+            return
+        addresses = self.addresses
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            left = self.processes()
+            self.kill()
+            raise AssertionError(f"does not end on SIGTERM: {left}") from None
+        end = time.monotonic() + 1
+        while processes_of(self.pid) and time.monotonic() < end:
+            time.sleep(0.01)
+        left = self.processes()
+        self.kill()
+        self.process = None
+        assert status == 0, f"exit status {status}:\n{self.stderr()}"
+        assert not left, f"processes left: {left}"
+        for address in addresses:
+            assert client.is_refused(address), f"{address} still listens"
+        self.check_logs()
+
+    def check_logs(self):
+        text = self.stderr() + self.error_log()
+        assert not BROKEN.search(text), text[-8000:]
+        grave = [line for line in text.splitlines() if GRAVE.search(line)
+                 and not any(re.search(a, line) for a in self.allowed)]
+        assert not grave, "in the error log:\n" + "\n".join(grave)
+
+    def allow_errors(self, pattern="."):
+        """Lines of the error log that the test provokes."""
+        self.allowed.append(pattern)
+
+    # Talking to it.
+
+    @property
+    def addresses(self):
+        return list(zip(self.hosts, self.ports))
+
+    @property
+    def address(self):
+        return self.addresses[0]
+
+    @property
+    def port(self):
+        return self.ports[0]
+
+    def connect(self, index=0, **kw):
+        return client.Client(self.addresses[index], **kw)
+
+    def get(self, target, method="GET", fields=(), body=b"", index=0, **kw):
+        """One request on a connection of its own."""
+        with self.connect(index) as c:
+            c.request(method, target, ["Connection: close", *fields], body,
+                      **kw)
+            response = c.read_response(head=method == "HEAD")
+            c.expect_close()
+            return response
+
+    def answers_to(self, data, index=0, heads=()):
+        """Send bytes, then FIN; all responses until the server closes.
+
+        heads: numbers of the responses that answer HEAD.
+        """
+        responses = []
+        with self.connect(index) as c:
+            c.send(data)
+            c.end()
+            while c.data or c.receive():
+                responses.append(c.read_response(
+                    head=len(responses) in heads))
+        return responses
+
+    # Its files.
+
+    def put(self, name, data=b"", mode=0o644):
+        """Make or overwrite, in place, a file below www."""
+        path = self.www / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        path.chmod(mode)
+        return path
+
+    def replace(self, name, data):
+        """Put a new file in the place of an old one."""
+        new = self.put(name + ".new", data)
+        os.replace(new, self.www / name)
+
+    def read_text(self, path):
+        try:
+            return path.read_bytes().decode("latin-1")
+        except FileNotFoundError:
+            return ""
+
+    def stderr(self):
+        return self.read_text(self.root / "stderr")
+
+    def error_log(self):
+        return self.read_text(self.logs / "error.log")
+
+    def access_lines(self, count=0, name="access.log"):
+        """The access log's lines, without start's own; waits for count.
+
+        Only what is whole counts: a line ends in a line feed.
+        """
+        def look():
+            text = self.read_text(self.logs / name)
+            return [line for line in text.split("\n")[:-1]
+                    if READY not in line]
+        wait_for(lambda: len(look()) >= count, what=f"{count} lines")
+        return look()
+
+
+def wait_for(condition, deadline=10.0, what="it"):
+    """Wait until condition() holds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what} in vain"
+        time.sleep(0.02)
+
+
+class Factory:
+    """What the weir fixture is: call it for a server that runs."""
+
+    def __init__(self, install, mpm, root):
+        self.install, self.mpm, self.root = install, mpm, root
+        self.made = []
+
+    def __call__(self, extra="", start=True, **kw):
+        """A server.
+
+        extra   text after the base configuration; @ROOT@, @WWW@, @PORT@,
+                @PORT2@ ... @PREFIX@ stand for what they say
+        base    text in the place of the base configuration
+        ports   number of listeners; or hosts, a list of addresses
+        args    of the command line
+        """
+        root = self.root / f"server{len(self.made) + 1}"
+        server = Weir(self.install, self.mpm, root, extra, **kw)
+        self.made.append(server)
+        server.put("index.html", tree.INDEX)
+        server.put("hello.txt", tree.HELLO)
+        return server.start() if start else server
+
+    def finish(self):
+        failures = []
+        for server in self.made:
+            try:
+                server.stop()
+            except AssertionError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+
+@pytest.fixture(scope="session")
+def install(request):
+    prefix = request.config.getoption("--weir-prefix")
+    if not prefix:
+        pytest.exit("say --weir-prefix DIR", 4)
+    found = Install(prefix)
+    if not os.access(found.weir, os.X_OK):
+        pytest.exit(f"{found.weir} is not there", 4)
+    return found
+
+
+@pytest.fixture(scope="session")
+def mpm(request):
+    return request.config.getoption("--mpm")
+
+
+@pytest.fixture(scope="session")
+def session_dir(request):
+    """Not pytest's own: that one is closed to the serving user."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-http-"))
+    path.chmod(0o755)
+    yield path
+    if not request.config.getoption("--keep"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def make_workdir(session_dir, name):
+    name = re.sub(r"[^\w.-]+", "_", name)[:60]
+    path = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=session_dir))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def workdir(request, session_dir):
+    return make_workdir(session_dir, request.node.name)
+
+
+@pytest.fixture
+def weir(install, mpm, workdir):
+    factory = Factory(install, mpm, workdir)
+    yield factory
+    factory.finish()
+
+
+@pytest.fixture(scope="module")
+def module_weir(request, install, mpm, session_dir):
+    """As weir, for servers that a module's tests share."""
+    factory = Factory(install, mpm,
+                      make_workdir(session_dir, request.module.__name__))
+    yield factory
+    factory.finish()
+
+
+@pytest.fixture
+def weir_command(install):
+    return install.run
+
+
+@pytest.fixture(scope="session")
+def site(install, mpm, session_dir):
+    root = make_workdir(session_dir, "site")
+    server = Weir(install, mpm, root, SITE)
+    tree.make(server.www, root / "outside")
+    server.allow_errors("[Pp]ermission|denied|forbidden")
+    server.start()
+    yield server
+    server.stop()
+
+
+SITE = """
+Timeout 10
+KeepAliveTimeout 10
+RequestReadTimeout header=10
+MaxKeepAliveRequests 0
+LimitRequestLine 4096
+LimitRequestFields 50
+LimitRequestFieldSize 2048
+LimitRequestBody 100000
+<Directory "@WWW@/denied">
+    Require all denied
+</Directory>
+<Directory "@WWW@/denied/again">
+    Require all granted
+</Directory>
+<Directory "@WWW@/say">
+    SetHandler hello
+</Directory>
+<Directory "@WWW@/other">
+    DirectoryIndex nothing.here start.txt index.html
+</Directory>
+"""
