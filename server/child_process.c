@@ -1,0 +1,208 @@
+/*
+ * child_process.c - a serving process: forked, named, without privileges.
+ *
+ * Runs in the child, before its threads start, and in its signal handlers.
+ * What the child then does is child.c's.
+ */
+#include "child_process.h"
+
+#include "child.h"
+#include "title.h"
+
+#include "wr_log.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static wr_child *signalled_child; /* whom the signals are for; set once */
+
+/* Called by a signal handler too. */
+static void add_one(int event_fd)
+{
+    uint64_t one = 1;
+    ssize_t written = write(event_fd, &one, sizeof(one));
+    (void)written; /* fails only when it is readable already */
+}
+
+static void on_drain(int number)
+{
+    (void)number;
+    int saved = errno;
+    int expected = WR_CHILD_RUNNING;
+    atomic_compare_exchange_strong(&signalled_child->phase, &expected,
+                                   WR_CHILD_DRAINING);
+    add_one(signalled_child->drain_fd);
+    errno = saved;
+}
+
+static void on_stop(int number)
+{
+    (void)number;
+    int saved = errno;
+    atomic_store(&signalled_child->phase, WR_CHILD_STOPPING);
+    add_one(signalled_child->drain_fd);
+    add_one(signalled_child->stop_fd);
+    errno = saved;
+}
+
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+static void listen_to_signals(wr_child *child)
+{
+    sigset_t set;
+
+    signalled_child = child;
+    handle(SIGUSR1, on_drain);
+    handle(SIGTERM, on_stop);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* A terminal's signals go to its whole foreground group, but only the master
+ * acts on them. */
+static void ignore_the_masters_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGWINCH, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+}
+
+static apr_status_t become_user(const wr__config *config)
+{
+    const char *user = config->user;
+    int failed;
+
+    if (user == NULL || user[0] == '#') {
+        gid_t group = config->gid;
+        failed = setgroups(1, &group);
+    }
+    else {
+        failed = initgroups(user, config->gid);
+    }
+    if (failed || setgid(config->gid) != 0 || setuid(config->uid) != 0) {
+        return errno;
+    }
+    if (config->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+        return APR_EGENERAL; /* the privileges came back */
+    }
+    return APR_SUCCESS;
+}
+
+static bool drop_privileges(const wr__config *config)
+{
+    apr_status_t rv = APR_SUCCESS;
+    if (geteuid() == 0) {
+        rv = become_user(config);
+    }
+    if (rv == APR_SUCCESS && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        rv = errno;
+    }
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_CRIT, rv, "could not become user %s",
+                     config->user != NULL ? config->user : "(none)");
+    }
+    return rv == APR_SUCCESS;
+}
+
+/* After the change of user, which would undo it. */
+static void die_with_parent(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) {
+        _exit(EXIT_SUCCESS); /* it died before that */
+    }
+}
+
+static apr_status_t create_child(wr_child **child,
+                                 const wr__child_options *options,
+                                 apr_pool_t *pool)
+{
+    const apr_array_header_t *listeners = options->listeners;
+    int drain_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (drain_fd < 0 || stop_fd < 0) {
+        return errno;
+    }
+    return wr__child_create(
+        child, options->config, (wr_listener *const *)listeners->elts,
+        listeners->nelts, options->index, drain_fd, stop_fd, pool);
+}
+
+/* Make a child, ready to serve and to be told to stop. */
+static apr_status_t begin(wr_child **child, const wr__child_options *options,
+                          apr_pool_t *pool)
+{
+    apr_status_t rv = create_child(child, options, pool);
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_CRIT, rv, "could not make a child");
+        return rv;
+    }
+    listen_to_signals(*child);
+    return wr__child_init(*child);
+}
+
+/* From the fork to the process's end: its exit status. */
+static int run(const wr__child_options *options, pid_t parent)
+{
+    apr_pool_t *pool;
+    wr_child *child;
+
+    if (!drop_privileges(options->config)) {
+        return EXIT_FAILURE;
+    }
+    die_with_parent(parent);
+    apr_pool_create(&pool, NULL);
+    apr_pool_tag(pool, "child");
+    if (begin(&child, options, pool) != APR_SUCCESS) {
+        return EXIT_FAILURE;
+    }
+    add_one(options->ready_fd);
+    int status = wr__child_serve(child);
+    wr__child_destroy(child);
+    return status;
+}
+
+pid_t wr__child_process_fork(const wr__child_options *options)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid != 0) {
+        return pid;
+    }
+    ignore_the_masters_signals();
+    for (size_t i = 0; i < 2; i++) {
+        close(options->own_fds[i]);
+    }
+    wr__title_set("weir:%s", options->config->mpm->name);
+    exit(run(options, parent));
+}
+
+int wr__child_process_single(const wr__child_options *options, apr_pool_t *pool)
+{
+    wr_child *child;
+
+    wr__title_set("weir:%s", options->config->mpm->name);
+    if (!drop_privileges(options->config)
+        || begin(&child, options, pool) != APR_SUCCESS) {
+        return EXIT_FAILURE;
+    }
+    handle(SIGINT, on_stop);
+    int status = wr__child_serve(child);
+    wr__child_destroy(child);
+    return status;
+}

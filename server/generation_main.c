@@ -1,0 +1,441 @@
+/*
+ * generation_main.c - the process that reads a configuration and keeps the
+ * children that serve it.
+ *
+ * The generation's one thread.  It forks children, replaces those that die,
+ * tells the master what it must know, and writes out the log rings.  It
+ * accepts nothing and serves nobody.
+ */
+#include "generation_main.h"
+
+#include "channel.h"
+#include "child_process.h"
+#include "listen.h"
+#include "log_ring.h"
+#include "title.h"
+
+#include "wr_log.h"
+#include "wr_mpm.h"
+#include "wr_version.h"
+
+#include <apr_strings.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Children that have not ended so long after SIGTERM are killed. */
+#define STOP_LIMIT (5 * WR_SEC)
+/* One that lived shorter died at its start: its place waits, ever longer. */
+#define SHORT_LIFE     WR_SEC
+#define LONGEST_DELAY  (32 * WR_SEC)
+#define FLUSH_INTERVAL WR_SEC
+
+typedef enum generation_phase {
+    STARTING,
+    SERVING,
+    DRAINING,
+    STOPPING
+} phase;
+
+/* A child's place. */
+typedef struct place {
+    pid_t pid; /* 0: none now */
+    int64_t started;
+    int64_t due; /* when the next one is forked; WR_NEVER: it lives */
+    int64_t delay;
+} place;
+
+typedef struct generation {
+    const wr__generation_options *options;
+    wr__setup setup;
+    apr_pool_t *pool;
+    place *places;
+    int place_count;
+    phase phase;
+    int ready_count;
+    int signal_fd;
+    int ready_fd;
+    int64_t next_flush;
+    int64_t deadline; /* of DRAINING: stop; of STOPPING: kill */
+    int exit_status;
+} generation;
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * WR_SEC + now.tv_nsec;
+}
+
+static void tell(const generation *g, wr__note_kind kind, const char *text,
+                 int fd)
+{
+    /* A master that is gone is no error: its end is ours. */
+    wr__channel_send(g->options->channel, kind, text, fd);
+}
+
+/* Reading the configuration. */
+
+/* Each line a note: so the master needs no more memory than for one. */
+static void tell_text(const generation *g, char *text)
+{
+    char *state;
+    for (char *line = apr_strtok(text, "\n", &state); line != NULL;
+         line = apr_strtok(NULL, "\n", &state)) {
+        tell(g, WR__NOTE_TEXT, line, -1);
+    }
+}
+
+static apr_status_t set_up(generation *g)
+{
+    wr__config_options config = *g->options->setup.config;
+    wr__setup_options setup = g->options->setup;
+    char *text = NULL;
+    size_t size = 0;
+
+    config.errors = open_memstream(&text, &size);
+    if (config.errors == NULL) {
+        return errno;
+    }
+    setup.config = &config;
+    apr_status_t rv = wr__setup_run(&g->setup, &setup, g->pool);
+    fclose(config.errors);
+    tell_text(g, text);
+    free(text);
+    return rv;
+}
+
+static void close_unused_listeners(const generation *g)
+{
+    const apr_array_header_t *inherited = g->options->setup.inherited;
+    for (int i = 0; i < inherited->nelts; i++) {
+        int fd = APR_ARRAY_IDX(inherited, i, wr__bound).fd;
+        bool is_used = false;
+        for (int k = 0; k < g->setup.listeners->nelts; k++) {
+            is_used |=
+                APR_ARRAY_IDX(g->setup.listeners, k, wr_listener *)->fd == fd;
+        }
+        if (!is_used) {
+            close(fd);
+        }
+    }
+}
+
+/* Signals come by a descriptor, children's readiness by another. */
+static apr_status_t open_events(generation *g)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    g->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    g->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return g->signal_fd < 0 || g->ready_fd < 0 ? errno : APR_SUCCESS;
+}
+
+/* Children. */
+
+static void signal_children(const generation *g, int number)
+{
+    for (int i = 0; i < g->place_count; i++) {
+        if (g->places[i].pid > 0) {
+            kill(g->places[i].pid, number);
+        }
+    }
+}
+
+static int count_children(const generation *g)
+{
+    int count = 0;
+    for (int i = 0; i < g->place_count; i++) {
+        count += g->places[i].pid > 0;
+    }
+    return count;
+}
+
+static void stop(generation *g)
+{
+    if (g->phase != STOPPING) {
+        g->phase = STOPPING;
+        g->deadline = now_ns() + STOP_LIMIT;
+        signal_children(g, SIGTERM);
+    }
+}
+
+static void drain(generation *g)
+{
+    int64_t limit = g->setup.config->drain_timeout_ns;
+    if (g->phase == STARTING) {
+        stop(g); /* it has nothing to drain */
+    }
+    else if (g->phase == SERVING) {
+        g->phase = DRAINING;
+        g->deadline = limit > 0 ? now_ns() + limit : WR_NEVER;
+        signal_children(g, SIGUSR1);
+    }
+}
+
+static void give_up(generation *g, const char *why)
+{
+    tell(g, WR__NOTE_TEXT, why, -1);
+    g->exit_status = EXIT_FAILURE;
+    stop(g);
+}
+
+static void wait_longer(place *p, int64_t now)
+{
+    p->delay = p->delay == 0 ? WR_SEC : p->delay * 2;
+    if (p->delay > LONGEST_DELAY) {
+        p->delay = LONGEST_DELAY;
+    }
+    p->due = now + p->delay;
+}
+
+static void fork_child(generation *g, place *p)
+{
+    wr__child_options options = {
+        .config = g->setup.config,
+        .listeners = g->setup.listeners,
+        .index = (int)(p - g->places),
+        .ready_fd = g->ready_fd,
+        .own_fds = {g->signal_fd, g->options->channel},
+    };
+    int64_t now = now_ns();
+    pid_t pid = wr__child_process_fork(&options);
+    if (pid < 0) {
+        wr_log_error(NULL, WR_LOG_ALERT, errno, "could not fork a child");
+        wait_longer(p, now);
+        return;
+    }
+    p->pid = pid;
+    p->started = now;
+    p->due = WR_NEVER;
+}
+
+static void fork_due(generation *g)
+{
+    int64_t now = now_ns();
+    for (int i = 0; i < g->place_count; i++) {
+        if (g->places[i].due <= now) {
+            fork_child(g, &g->places[i]);
+        }
+    }
+}
+
+static void log_death(pid_t pid, int status)
+{
+    if (WIFSIGNALED(status)) {
+        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld died: %s (signal %d)%s",
+                     (long)pid, strsignal(WTERMSIG(status)), WTERMSIG(status),
+                     WCOREDUMP(status) ? ", core dumped" : "");
+    }
+    else {
+        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld ended with status %d",
+                     (long)pid, WEXITSTATUS(status));
+    }
+}
+
+static bool ended_as_told(const generation *g, int status)
+{
+    return (g->phase == DRAINING || g->phase == STOPPING) && WIFEXITED(status)
+           && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static void replace_child(generation *g, place *p)
+{
+    int64_t now = now_ns();
+    if (g->phase == STARTING) {
+        give_up(g, "a child could not start: see the error log");
+    }
+    else if (g->phase == SERVING && now - p->started < SHORT_LIFE) {
+        wait_longer(p, now);
+        wr_log_error(NULL, WR_LOG_WARN, 0,
+                     "it died at its start: the next one is tried in %d s",
+                     (int)(p->delay / WR_SEC));
+    }
+    else if (g->phase == SERVING) {
+        p->delay = 0;
+        p->due = now;
+    }
+}
+
+static void reap_children(generation *g)
+{
+    for (int i = 0; i < g->place_count; i++) {
+        place *p = &g->places[i];
+        int status;
+        if (p->pid > 0 && waitpid(p->pid, &status, WNOHANG) == p->pid) {
+            pid_t pid = p->pid;
+            p->pid = 0;
+            wr__log_reap(pid);
+            if (!ended_as_told(g, status)) {
+                log_death(pid, status);
+            }
+            replace_child(g, p);
+        }
+    }
+}
+
+/* The loop. */
+
+static void read_signals(generation *g)
+{
+    struct signalfd_siginfo info;
+    while (read(g->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM) {
+            stop(g);
+        }
+        else if (info.ssi_signo == SIGUSR1) {
+            drain(g);
+        }
+        else {
+            reap_children(g);
+        }
+    }
+}
+
+static void log_start(const generation *g)
+{
+    const char *addresses = "";
+    for (int i = 0; i < g->setup.listeners->nelts; i++) {
+        addresses = apr_pstrcat(
+            g->pool, addresses, i > 0 ? ", " : "",
+            APR_ARRAY_IDX(g->setup.listeners, i, wr_listener *)->name, NULL);
+    }
+    wr_log_error(NULL, WR_LOG_NOTICE, 0,
+                 "weir %s, generation %d, MPM %s: serving on %s", WR_VERSION,
+                 g->options->number, g->setup.config->mpm->name, addresses);
+}
+
+static void tell_ready(generation *g)
+{
+    const wr__config *config = g->setup.config;
+    for (int i = 0; i < g->setup.listeners->nelts; i++) {
+        wr_listener *l = APR_ARRAY_IDX(g->setup.listeners, i, wr_listener *);
+        bool is_old = wr__listen_is_inherited(l, g->options->setup.inherited);
+        tell(g, WR__NOTE_LISTENER, l->name, is_old ? -1 : l->fd);
+    }
+    tell(g, WR__NOTE_PID_FILE, config->pid_file, -1);
+    tell(g, WR__NOTE_ERROR_LOG, config->error_log, -1);
+    log_start(g);
+    tell(g, WR__NOTE_READY, "", -1);
+}
+
+static void read_ready(generation *g)
+{
+    uint64_t count;
+    if (read(g->ready_fd, &count, sizeof(count)) != sizeof(count)) {
+        return;
+    }
+    g->ready_count += (int)count;
+    if (g->phase == STARTING && g->ready_count >= g->place_count) {
+        g->phase = SERVING;
+        tell_ready(g);
+    }
+}
+
+static void keep_deadlines(generation *g)
+{
+    int64_t now = now_ns();
+    if (now >= g->next_flush) {
+        wr__log_flush();
+        g->next_flush = now + FLUSH_INTERVAL;
+    }
+    if (now < g->deadline) {
+        return;
+    }
+    if (g->phase == DRAINING) {
+        wr_log_error(NULL, WR_LOG_WARN, 0,
+                     "generation %d: drained long enough, stopping",
+                     g->options->number);
+        stop(g);
+    }
+    else if (g->phase == STOPPING) {
+        wr_log_error(NULL, WR_LOG_ERROR, 0,
+                     "generation %d: children do not stop, killing them",
+                     g->options->number);
+        g->deadline = WR_NEVER;
+        signal_children(g, SIGKILL);
+    }
+}
+
+static int milliseconds_to_next(const generation *g)
+{
+    int64_t next = g->next_flush < g->deadline ? g->next_flush : g->deadline;
+    for (int i = 0; i < g->place_count; i++) {
+        if (g->places[i].due < next) {
+            next = g->places[i].due;
+        }
+    }
+    int64_t left = next - now_ns();
+    return left > 0 ? (int)((left + WR_MS - 1) / WR_MS) : 0;
+}
+
+static void keep_children(generation *g)
+{
+    struct pollfd fds[2] = {{.fd = g->signal_fd, .events = POLLIN},
+                            {.fd = g->ready_fd, .events = POLLIN}};
+    for (;;) {
+        if (g->phase == STARTING || g->phase == SERVING) {
+            fork_due(g);
+        }
+        else if (count_children(g) == 0) {
+            return;
+        }
+        if (poll(fds, 2, milliseconds_to_next(g)) > 0) {
+            read_signals(g);
+            read_ready(g);
+        }
+        keep_deadlines(g);
+    }
+}
+
+static void begin_life(const wr__generation_options *options)
+{
+    sigset_t none;
+
+    wr__title_set("weir: generation %d", options->number);
+    signal(SIGINT, SIG_IGN); /* a terminal's: the master acts on these */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGWINCH, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != options->master) {
+        _exit(EXIT_FAILURE); /* the master died before that */
+    }
+}
+
+int wr__generation_main(const wr__generation_options *options, apr_pool_t *pool)
+{
+    generation g = {.options = options, .pool = pool, .deadline = WR_NEVER};
+
+    begin_life(options);
+    wr__log_reopen(); /* it may have been moved away since the master's open */
+    if (set_up(&g) != APR_SUCCESS) {
+        return EXIT_FAILURE;
+    }
+    close_unused_listeners(&g);
+    apr_status_t rv = open_events(&g);
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_CRIT, rv, "could not open event descriptors");
+        return EXIT_FAILURE;
+    }
+    g.place_count = g.setup.config->processes;
+    g.places = apr_pcalloc(pool, sizeof(*g.places) * (size_t)g.place_count);
+    keep_children(&g);
+    wr__log_flush();
+    return g.exit_status;
+}

@@ -1,0 +1,144 @@
+/*
+ * generation_setup.c - all that is done before the first child is forked.
+ *
+ * In a generation, or in the one process of -X; one thread, with the privileges
+ * of the start.  Forks nothing.
+ */
+#include "generation_setup.h"
+
+#include "hook.h"
+#include "http_conn.h"
+#include "listen.h"
+#include "log_ring.h"
+#include "pid_file.h"
+
+#include "wr_log.h"
+#include "wr_mpm.h"
+
+#include <apr_strings.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Threads that log, of one child: slots that are not claimed cost nothing. */
+#define LOG_WRITERS_PER_CHILD 256
+
+static apr_status_t refuse_beside_another(const wr__config *config,
+                                          FILE *errors, apr_pool_t *pool)
+{
+    pid_t pid = wr__pid_file_running(config->pid_file, pool);
+    if (pid == 0) {
+        return APR_SUCCESS;
+    }
+    fprintf(errors, "weir (pid %ld) already running\n", (long)pid);
+    return APR_EEXIST;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0
+        && limit.rlim_cur != limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static apr_status_t bind_all(wr__setup *setup, const wr__setup_options *options,
+                             apr_pool_t *pool)
+{
+    const char *error;
+    apr_status_t rv = wr__listen_open(&setup->listeners, setup->config,
+                                      options->inherited, &error, pool);
+    if (rv != APR_SUCCESS) {
+        fprintf(options->config->errors, "%s\n", error);
+        return rv;
+    }
+    for (int i = 0; i < setup->listeners->nelts; i++) {
+        wr_listener *l = APR_ARRAY_IDX(setup->listeners, i, wr_listener *);
+        l->protocol = &wr__http_protocol;
+        l->server = wr__server_find(setup->config, l, NULL);
+    }
+    return APR_SUCCESS;
+}
+
+/* A failed assertion or a sanitizer speaks to descriptor 2. */
+static apr_status_t redirect_stderr(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        return errno;
+    }
+    close(fd);
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_error_log(const wr__config *config,
+                                   const wr__setup_options *options,
+                                   apr_pool_t *pool)
+{
+    const char *path = config->error_log;
+    apr_status_t rv = wr__log_error_open(path, pool);
+    if (rv == APR_SUCCESS && options->is_detached
+        && strcmp(path, "stderr") != 0) {
+        rv = redirect_stderr(path);
+    }
+    if (rv != APR_SUCCESS) {
+        char text[128];
+        fprintf(options->config->errors,
+                "could not open the error log %s: %s\n", path,
+                apr_strerror(rv, text, sizeof(text)));
+    }
+    return rv;
+}
+
+static apr_status_t run_post_config(const wr__config *config, FILE *errors,
+                                    apr_pool_t *pool)
+{
+    apr_status_t rv = wr__hooks_run_post_config(pool, config->main_server);
+    if (rv != APR_SUCCESS) {
+        fprintf(errors, "a module could not start: see %s\n",
+                config->error_log);
+    }
+    return rv;
+}
+
+apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
+                           apr_pool_t *pool)
+{
+    FILE *errors = options->config->errors;
+    apr_status_t rv;
+
+    rv = wr__config_load(&setup->config, options->config, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (options->is_first) {
+        rv = refuse_beside_another(setup->config, errors, pool);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
+    rv = bind_all(setup, options, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    raise_descriptor_limit();
+    rv = open_error_log(setup->config, options, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (geteuid() != 0 && setup->config->user != NULL) {
+        wr_log_error(NULL, WR_LOG_NOTICE, 0,
+                     "not started as root: User and Group have no effect");
+    }
+    rv = run_post_config(setup->config, errors, pool);
+    if (rv == APR_SUCCESS && !options->is_single) {
+        rv = wr__log_rings_create(pool, setup->config->processes
+                                            * LOG_WRITERS_PER_CHILD);
+    }
+    return rv;
+}
