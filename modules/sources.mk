@@ -1,3 +1,13 @@
-# Modules, a line each: modules/FAMILY/mod_NAME.c makes mod_NAME.so.
+# Modules, a line each: modules/FAMILY/mod_NAME.c makes mod_NAME.so.  One of
+# several files has its list below.
 
-modules =
+modules = \
+    modules/aaa/mod_authz_core.la \
+    modules/examples/mod_hello.la \
+    modules/loggers/mod_log_config.la \
+    modules/mappers/mod_dir.la \
+    modules/metadata/mod_mime.la
+
+modules_loggers_mod_log_config_la_SOURCES = \
+    modules/loggers/log_format.c \
+    modules/loggers/mod_log_config.c

@@ -1,0 +1,22 @@
+# What MPMs share, a line a file; then each MPM: its files and what it links.
+
+mpm_common_sources = \
+    mpm/common/accept.c \
+    mpm/common/poller.c \
+    mpm/common/queue.c \
+    mpm/common/threads.c \
+    mpm/common/timers.c \
+    mpm/common/workers.c
+
+libmpm_la_SOURCES = $(mpm_common_sources)
+noinst_LTLIBRARIES += libmpm.la
+
+mpms =
+
+mpms += mpm/mt/mod_mpm_mt.la
+mpm_mt_mod_mpm_mt_la_SOURCES = mpm/mt/mpm_mt.c
+mpm_mt_mod_mpm_mt_la_LIBADD = libmpm.la
+
+mpms += mpm/sped/mod_mpm_sped.la
+mpm_sped_mod_mpm_sped_la_SOURCES = mpm/sped/mpm_sped.c
+mpm_sped_mod_mpm_sped_la_LIBADD = libmpm.la

@@ -1,0 +1,44 @@
+# The core, a line a file.  All but main.c is also what unit tests link with.
+
+server_sources = \
+    server/bucket.c \
+    server/cache.c \
+    server/channel.c \
+    server/child_process.c \
+    server/config_core.c \
+    server/config_reader.c \
+    server/config_set.c \
+    server/config_walk.c \
+    server/conn.c \
+    server/end.c \
+    server/file.c \
+    server/generation_main.c \
+    server/generation_setup.c \
+    server/hook.c \
+    server/http_body.c \
+    server/http_parse.c \
+    server/http_status.c \
+    server/listen.c \
+    server/log_error.c \
+    server/log_ring.c \
+    server/lookup.c \
+    server/master_main.c \
+    server/module_load.c \
+    server/op.c \
+    server/open.c \
+    server/path.c \
+    server/pid_file.c \
+    server/request.c \
+    server/response.c \
+    server/stock.c \
+    server/title.c
+
+nodist_libweir_a_SOURCES = static_modules.c
+libweir_a_SOURCES = $(server_sources)
+noinst_LIBRARIES += libweir.a
+
+# Whole, not from the library: modules call what weir itself does not.
+weir_SOURCES = server/main.c $(server_sources)
+nodist_weir_SOURCES = static_modules.c
+weir_LDADD = $(static_modules) $(base_libs)
+sbin_PROGRAMS += weir
