@@ -18,6 +18,8 @@
 
 struct wr_input; /* server/end.c */
 
+#define WR_ENDS_MAX 8 /**< ends of a connection, at most */
+
 struct wr_end {
     int fd;                /**< -1 once closed */
     uint32_t slot;         /**< the poller's name for it; 0: not known */
