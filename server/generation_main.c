@@ -256,7 +256,8 @@ static void replace_child(generation *g, place *p)
 {
     int64_t now = now_ns();
     if (g->phase == STARTING) {
-        give_up(g, "a child could not start: see the error log");
+        give_up(g, apr_pstrcat(g->pool, "a child could not start: see ",
+                               g->setup.config->error_log, NULL));
     }
     else if (g->phase == SERVING && now - p->started < SHORT_LIFE) {
         wait_longer(p, now);

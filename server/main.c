@@ -313,12 +313,20 @@ static int serve_single(const command_line *line)
 
 /* Signalling. */
 
-static void wait_until_gone(pid_t pid)
+static bool is_gone_in_time(pid_t pid, apr_pool_t *pool)
 {
     apr_time_t deadline = apr_time_now() + SIGNAL_DEADLINE;
-    while (kill(pid, 0) == 0 && apr_time_now() < deadline) {
+    apr_pool_t *turn_pool;
+
+    apr_pool_create(&turn_pool, pool);
+    while (wr__pid_runs(pid, turn_pool)) {
+        if (apr_time_now() >= deadline) {
+            return false;
+        }
         apr_sleep(apr_time_from_msec(20));
+        apr_pool_clear(turn_pool);
     }
+    return true;
 }
 
 static int send_signal(pid_t pid, int number)
@@ -330,13 +338,12 @@ static int send_signal(pid_t pid, int number)
     return EXIT_SUCCESS;
 }
 
-static int stop_server(pid_t pid)
+static int stop_server(pid_t pid, apr_pool_t *pool)
 {
     if (send_signal(pid, SIGTERM) != EXIT_SUCCESS) {
         return EXIT_FAILURE;
     }
-    wait_until_gone(pid);
-    if (kill(pid, 0) == 0) {
+    if (!is_gone_in_time(pid, pool)) {
         fprintf(stderr, "weir (pid %ld) does not stop\n", (long)pid);
         return EXIT_FAILURE;
     }
@@ -383,7 +390,7 @@ static int tell_server(const command_line *line, const wr__config *config)
         return start_afresh(line);
     }
     if (line->action == STOP) {
-        return stop_server(pid);
+        return stop_server(pid, line->pool);
     }
     return send_signal(pid, line->action == RESTART    ? SIGHUP
                             : line->action == GRACEFUL ? SIGUSR1

@@ -35,7 +35,8 @@
 
 /* A generation kills its children sooner; this is for one that hangs itself. */
 #define STOP_LIMIT (10 * WR_SEC)
-/* Between two generations of which the first one died. */
+/* One that lived shorter died at its start: the next one waits, ever longer. */
+#define SHORT_LIFE    WR_SEC
 #define FIRST_DELAY   WR_SEC
 #define LONGEST_DELAY (32 * WR_SEC)
 
@@ -55,6 +56,7 @@ typedef struct generation {
     apr_array_header_t *listeners; /* wr__bound; fd -1: inherited */
     const char *pid_file;
     const char *error_log;
+    int64_t started;
     int64_t kill_at; /* WR_NEVER: it may take its time */
 } generation;
 
@@ -167,6 +169,7 @@ static void start_generation(master *m)
     g->number = m->last_number;
     g->channel = ends[0];
     g->listeners = apr_array_make(pool, 4, sizeof(wr__bound));
+    g->started = now_ns();
     g->kill_at = WR_NEVER;
     g->next = m->generations;
     m->generations = g;
@@ -323,7 +326,6 @@ static void become_serving(master *m, generation *g)
     }
     g->phase = SERVING;
     m->has_served = true;
-    m->delay = 0;
     tell_starter(m, g->error_log);
     if (old != NULL && m->next_signal == SIGUSR1) {
         drain_generation(old);
@@ -376,13 +378,19 @@ static void read_channel(master *m, generation *g)
 
 /* A generation has ended. */
 
-static void start_later(master *m)
+static void start_another(master *m, const generation *dead)
 {
-    m->delay = m->delay == 0 ? FIRST_DELAY : m->delay * 2;
-    if (m->delay > LONGEST_DELAY) {
-        m->delay = LONGEST_DELAY;
+    int64_t now = now_ns();
+    if (now - dead->started >= SHORT_LIFE && dead->phase == SERVING) {
+        m->delay = 0;
     }
-    m->next_due = now_ns() + m->delay;
+    else if (m->delay == 0) {
+        m->delay = FIRST_DELAY;
+    }
+    else if (m->delay < LONGEST_DELAY) {
+        m->delay *= 2;
+    }
+    m->next_due = now + m->delay;
 }
 
 static void log_end(const generation *g, int status)
@@ -415,7 +423,7 @@ static void after_failed_start(master *m, const generation *g)
         wr_log_error(NULL, WR_LOG_ALERT, 0,
                      "generation %d could not start, and none serves",
                      g->number);
-        start_later(m);
+        start_another(m, g);
     }
 }
 
@@ -435,7 +443,7 @@ static void after_end(master *m, generation *g, int status)
         after_failed_start(m, g);
     }
     else if (g->phase == SERVING && find_phase(m, STARTING) == NULL) {
-        start_later(m);
+        start_another(m, g);
     }
 }
 
@@ -448,23 +456,31 @@ static void forget_generation(generation *g)
     apr_pool_destroy(g->pool);
 }
 
-static void reap_generations(master *m)
+static void end_generation(master *m, generation *g, int status)
 {
     generation **link = &m->generations;
-    while (*link != NULL) {
-        generation *g = *link;
-        int status;
-        if (waitpid(g->pid, &status, WNOHANG) != g->pid) {
-            link = &g->next;
-            continue;
+
+    after_end(m, g, status); /* may put a new one in front */
+    while (*link != g) {
+        link = &(*link)->next;
+    }
+    *link = g->next;
+    forget_generation(g);
+}
+
+/* Generations, and children whose generation has died before them. */
+static void reap(master *m)
+{
+    pid_t pid;
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        generation *g = m->generations;
+        while (g != NULL && g->pid != pid) {
+            g = g->next;
         }
-        after_end(m, g, status); /* may put a new one in front */
-        link = &m->generations;
-        while (*link != g) {
-            link = &(*link)->next;
+        if (g != NULL) {
+            end_generation(m, g, status);
         }
-        *link = g->next;
-        forget_generation(g);
     }
 }
 
@@ -499,7 +515,7 @@ static void act_on_signal(master *m, int number)
     bool is_restart =
         number == SIGUSR1 || (number == SIGHUP && !lost_terminal(m));
     if (number == SIGCHLD) {
-        reap_generations(m);
+        reap(m);
         return;
     }
     if (m->has_served) {
@@ -669,6 +685,7 @@ int wr__master_main(const wr__master_options *options, apr_pool_t *pool)
     }
     m.had_terminal = options->stays_in_foreground && isatty(STDIN_FILENO);
     wr__title_set("weir: master");
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* see reap() */
     apr_pool_create(&m.legacy.pool, pool);
     m.legacy.listeners = apr_array_make(m.legacy.pool, 1, sizeof(wr__bound));
     apr_status_t rv = open_signals(&m);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,15 +56,26 @@ apr_status_t wr__pid_file_read(pid_t *pid, const char *path, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
-/* All of ours are named so.  Where there is no /proc: benefit of the doubt. */
-static bool is_weir(pid_t pid, apr_pool_t *pool)
+/* All of ours are named "weir:...".  One that nobody has reaped yet is gone all
+ * the same.  Where there is no /proc: benefit of the doubt. */
+bool wr__pid_runs(pid_t pid, apr_pool_t *pool)
 {
-    char name[32];
-    const char *path = apr_psprintf(pool, "/proc/%ld/comm", (long)pid);
-    if (read_start(name, sizeof(name), path, pool) != APR_SUCCESS) {
-        return access("/proc/self/comm", F_OK) != 0;
+    char stat[64]; /* "123 (weir: master) S 1 ..." */
+    const char *path = apr_psprintf(pool, "/proc/%ld/stat", (long)pid);
+
+    if (kill(pid, 0) != 0 && errno == ESRCH) {
+        return false;
     }
-    return strncmp(name, "weir:", 5) == 0;
+    if (read_start(stat, sizeof(stat), path, pool) != APR_SUCCESS) {
+        return access("/proc/self/stat", F_OK) != 0;
+    }
+    const char *name = strchr(stat, '(');
+    const char *state = strrchr(stat, ')');
+    if (name == NULL || state == NULL) {
+        return false;
+    }
+    return strncmp(name, "(weir:", 6) == 0 && strncmp(state, ") Z", 3) != 0
+           && strncmp(state, ") X", 3) != 0;
 }
 
 pid_t wr__pid_file_running(const char *path, apr_pool_t *pool)
@@ -77,10 +87,7 @@ pid_t wr__pid_file_running(const char *path, apr_pool_t *pool)
     if (pid == getpid() || pid == getppid()) {
         return 0;
     }
-    if (kill(pid, 0) != 0 && errno == ESRCH) {
-        return 0;
-    }
-    return is_weir(pid, pool) ? pid : 0;
+    return wr__pid_runs(pid, pool) ? pid : 0;
 }
 
 apr_status_t wr__pid_file_write(const char *path, pid_t pid, apr_pool_t *pool)

@@ -6,6 +6,7 @@
 
 #include <apr_errno.h>
 #include <apr_pools.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /**
@@ -16,9 +17,12 @@
  */
 apr_status_t wr__pid_file_read(pid_t *pid, const char *path, apr_pool_t *pool);
 
+/** Is it a living process of Weir? */
+bool wr__pid_runs(pid_t pid, apr_pool_t *pool);
+
 /**
- * The server that a file names, if it runs: a living process of Weir, and not
- * the caller or its parent (ids come round soon in a container).
+ * The server that a file names, if it runs, and is not the
+ * caller or its parent (ids come round soon in a container).
  *
  * @return 0: none.
  */
