@@ -1,0 +1,161 @@
+/*
+ * machine.h - the scripted connection machine: what is linked in place of the
+ * core, so that an MPM's promises can be tested one by one.
+ *
+ * It defines every function of include/ that an MPM calls.  A connection does
+ * not speak HTTP but a script, which is the first line that the client sends:
+ *
+ *     rN   receive N bytes (which must be the pattern)
+ *     z    receive until the client's end
+ *     wN   send N bytes of the pattern from memory, in pieces
+ *     fN   the same from a file
+ *     eN   connect a second end, receive N bytes there, send them to the client
+ *     cN   want N ops at once; they return at once
+ *     gK   want an op that waits until gate K is open
+ *     bN   both at once: an op that waits for gate 0, and N bytes
+ *     oN   want N ops: look up, miss, stat, bring in, read, in turn
+ *     l    finish a "request": its record is to be logged
+ *     u    RUN
+ *     yN   YIELD N times
+ *     Y    YIELD until a script has said m
+ *     m    (see Y)
+ *     dN   set the deadline, in N ms; d0: none
+ *     hN   at the next park: 1 something is posted just before; 2 an event
+ *          comes just before; 3 an event comes between parking and return
+ *     x    close (a script's end does, too)
+ *
+ * When its deadline passes, a connection forgets its script, sends a "T" if
+ * its output is at a boundary, and closes.
+ *
+ * Every function asserts what the contract says of its caller; the first broken
+ * promise ends the process.  Connections are never given back to the allocator
+ * but poisoned, so that a touch of a freed one is told from chance.
+ */
+#ifndef WR_TEST_MACHINE_H
+#define WR_TEST_MACHINE_H
+
+#include "wr_conn.h"
+#include "wr_end.h"
+#include "wr_mpm.h"
+#include "wr_op.h"
+
+#include "board.h"
+
+#include <sys/types.h>
+
+#define SCRIPT_MAX 64
+#define INPUT_SIZE 8192
+
+/** A broken promise: the test fails, here and now. */
+#define PROMISE(condition, ...)      \
+    do {                             \
+        if (!(condition)) {          \
+            board_fail(__VA_ARGS__); \
+            machine_die();           \
+        }                            \
+    } while (0)
+
+_Noreturn void machine_die(void);
+
+typedef struct token {
+    char kind;
+    unsigned count; /**< as written */
+} token;
+
+/** An op with what is asserted of it. */
+typedef struct machine_op {
+    wr_op op;                /**< first: an MPM hands this back */
+    struct machine_op *next; /**< among those that returned */
+    struct machine *machine;
+    int gate;   /**< FUNC: wait for it; -1: don't */
+    int expect; /**< the status it must end with */
+    char buf[64];
+    bool is_taken;
+    _Atomic int runs, finishes;
+} machine_op;
+
+/** One side of an end: input as it came, output as it is to go. */
+typedef struct machine_end {
+    wr_end end; /**< first */
+    unsigned char input[INPUT_SIZE];
+    size_t input_len;
+    uint64_t input_position; /**< of the pattern: of input[0] */
+    bool is_at_eof;
+    uint8_t granted; /**< wants of which no result came yet */
+    dev_t device;    /**< which socket it is: nobody else may close it */
+    ino_t inode;
+    /* output; the client only */
+    char out_kind; /**< 0, or 'w', 'f', 'T' */
+    size_t out_left;
+    uint64_t out_position;
+    unsigned char *pinned; /**< what the span out shows */
+    size_t pinned_len;
+    bool is_pinned;
+} machine_end;
+
+typedef struct machine {
+    uint32_t magic;
+    int number;         /**< in the order of creation; the board's index */
+    int creator;        /**< thread */
+    _Atomic int inside; /**< the thread within an owner's function, or 0 */
+    board_conn *board;
+
+    token script[SCRIPT_MAX];
+    int script_len; /**< -1: not yet received */
+    int at;
+    bool has_begun; /**< the token at hand: its wants were issued */
+    unsigned left;  /**< of the token at hand */
+    bool is_over;   /**< only LOG and CLOSE are left to want */
+    bool is_aborted, has_timed_out;
+    bool quantum_used;
+    bool progressed; /**< since the last step */
+    unsigned vain;   /**< steps in a row without progress */
+
+    int last_want; /**< a wr_want, or -1 */
+    bool close_failed;
+    int ops_wanted; /**< by the token at hand: not yet back */
+    machine_op *_Atomic returned;
+    int hook;
+
+    machine_end client, back;
+    wr_conn *conn; /**< what the MPM sees; poisoned when closed */
+} machine;
+
+/** The machine of a connection; asserts that it was not freed. */
+machine *machine_of(const wr_conn *c, const char *where);
+
+/** Enter and leave a function that only the owner may call.  @a self may be
+ *  NULL where it is not handed over. */
+machine *machine_enter(const wr_conn *c, const wr_thread *self,
+                       const char *where);
+void machine_leave(machine *m);
+
+/** The calling thread's number. */
+int machine_thread(void);
+
+/* machine_end.c */
+void machine_end_init(machine_end *me, wr_conn *c, int fd);
+/** Take up to @a want bytes of input that must be the pattern. */
+size_t machine_take_input(machine_end *me, size_t want);
+void machine_end_close(machine_end *me);
+
+/* machine_op.c */
+void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
+                    const char *path);
+/** Take back @a count ops. */
+void machine_take_back(machine *m, unsigned count);
+void machine_add_record(machine *m);
+
+/* machine_child.c */
+extern wr_child *the_child;
+/** Tell the driver that now is the time to send. */
+void machine_cue(void);
+/** Descriptors that only the machine may close. */
+void machine_guard_fd(int fd, bool is_guarded);
+int machine_close_fd(int fd);
+void machine_starve_descriptors(void);
+
+/** Run the MPM in this process and look at what it leaves behind. */
+_Noreturn void machine_serve(const wr_mpm *mpm);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * machine_child.c - the process around the scripted machine: threads, clock,
+ * the child's state, directives, and what is left when serve() returns.
+ *
+ * close() and accept4() of the MPM come through here (the linker's --wrap): the
+ * one to see descriptors closed that are not the MPM's or not open, the other
+ * to let an accept fail.
+ */
+#include "machine.h"
+
+#include "wr_log.h"
+
+#include <apr_strings.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FD_MAX 65536
+
+struct wr_thread_core {
+    int thread; /**< whose it is */
+};
+
+wr_child *the_child;
+static _Atomic int threads_started, threads_ended;
+static _Atomic bool is_guarded_fd[FD_MAX];
+
+int __real_close(int fd);
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_close(int fd);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+
+_Noreturn void machine_die(void)
+{
+    _exit(3);
+}
+
+int machine_thread(void)
+{
+    static _Thread_local int number;
+
+    if (!number) {
+        number = gettid();
+    }
+    return number;
+}
+
+void machine_cue(void)
+{
+    PROMISE(write(the_board->cue_fd, "!", 1) == 1, "cue: %s", strerror(errno));
+}
+
+/* Descriptors. */
+
+void machine_guard_fd(int fd, bool is_guarded)
+{
+    if (fd < FD_MAX) {
+        is_guarded_fd[fd] = is_guarded;
+    }
+}
+
+int machine_close_fd(int fd)
+{
+    return __real_close(fd);
+}
+
+int __wrap_close(int fd)
+{
+    int rv;
+
+    PROMISE(fd < 0 || fd >= FD_MAX || !is_guarded_fd[fd],
+            "close(%d): a connection's descriptor, closed by the MPM", fd);
+    rv = __real_close(fd);
+    PROMISE(rv == 0 || errno != EBADF, "close(%d): not open", fd);
+    return rv;
+}
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    int rv;
+
+    if (atomic_load(&the_board->accept_failures) > 0
+        && atomic_fetch_sub(&the_board->accept_failures, 1) > 0) {
+        atomic_fetch_add(&the_board->failed_accepts, 1);
+        errno = EMFILE;
+        return -1;
+    }
+    rv = __real_accept4(fd, address, len, flags);
+    if (rv < 0 && errno == EMFILE) {
+        atomic_fetch_add(&the_board->failed_accepts, 1);
+    }
+    return rv;
+}
+
+static void limit_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = count < limit.rlim_max ? count : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void machine_starve_descriptors(void)
+{
+    int lowest = dup(the_board->listen_fd);
+
+    if (lowest >= 0) {
+        __real_close(lowest);
+        limit_descriptors((rlim_t)lowest);
+    }
+}
+
+/** Call @a look for each number that is a name in a folder of /proc. */
+static void list_proc(const char *path, void (*look)(int number, void *arg),
+                      void *arg)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+
+    if (!dir) {
+        board_fail("%s: %s", path, strerror(errno));
+        machine_die();
+    }
+    while ((entry = readdir(dir))) {
+        int number = atoi(entry->d_name);
+
+        if (entry->d_name[0] != '.' && number != dirfd(dir)) {
+            look(number, arg);
+        }
+    }
+    closedir(dir);
+}
+
+static void note_fd(int fd, void *arg)
+{
+    bool *is_open = arg;
+
+    if (fd < FD_MAX) {
+        is_open[fd] = true;
+    }
+}
+
+static void check_fd(int fd, void *arg)
+{
+    const bool *was_open = arg;
+    char path[64], target[128];
+    ssize_t len;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    len = readlink(path, target, sizeof(target));
+    PROMISE(fd >= FD_MAX || was_open[fd], "descriptor %d is left open: %.*s",
+            fd, len < 0 ? 0 : (int)len, target);
+}
+
+/** Count threads; not the kernel's own that serve a ring. */
+static void count_task(int number, void *arg)
+{
+    char path[64], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", number);
+    file = fopen(path, "re");
+    if (file) {
+        if (fgets(name, sizeof(name), file) && strncmp(name, "iou-", 4)) {
+            ++*(int *)arg;
+        }
+        fclose(file);
+    }
+}
+
+/* Threads. */
+
+wr_thread *wr_thread_init(wr_child *child, const char *role)
+{
+    wr_thread *self = calloc(1, sizeof(*self) + sizeof(*self->core));
+
+    PROMISE(child == the_child, "wr_thread_init: no child");
+    if (!self) {
+        abort();
+    }
+    self->child = child;
+    self->core = (struct wr_thread_core *)(self + 1);
+    self->core->thread = machine_thread();
+    snprintf(self->role, sizeof(self->role), "%s", role);
+    threads_started++;
+    wr_thread_tick(self);
+    return self;
+}
+
+void wr_thread_finish(wr_thread *self)
+{
+    PROMISE(self->core->thread == machine_thread(),
+            "wr_thread_finish: another thread's");
+    threads_ended++;
+    free(self);
+}
+
+void wr_thread_tick(wr_thread *self)
+{
+    struct timespec ts;
+
+    PROMISE(self->core->thread == machine_thread(),
+            "wr_thread_tick: another thread's");
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    self->now_ns = ts.tv_sec * WR_SEC + ts.tv_nsec;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    self->wall_us = ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+}
+
+/* The child. */
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+wr_child_phase wr_child_state(const wr_child *child)
+{
+    if (is_readable(child->stop_fd)) {
+        return WR_CHILD_STOPPING;
+    }
+    return is_readable(child->drain_fd) ? WR_CHILD_DRAINING : WR_CHILD_RUNNING;
+}
+
+void wr_child_fail(wr_child *child, const char *what, int error)
+{
+    (void)child;
+    board_fail("wr_child_fail: %s: %s", what, strerror(error));
+    machine_die();
+}
+
+void wr_log_error(const wr_server *server, wr_log_level level,
+                  apr_status_t status, const char *format, ...)
+{
+    va_list args;
+
+    (void)server;
+    if (getenv("CONTRACT_VERBOSE")) {
+        va_start(args, format);
+        fprintf(stderr, "# log %d %d: ", (int)level, status);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+        va_end(args);
+    }
+}
+
+/* Directives: what MPMs' tables refer to. */
+
+const char *wr_set_int(wr_command_call *call, void *config, int argc,
+                       const char *const *argv)
+{
+    const wr_command *command = call->command;
+    apr_int64_t value = apr_atoi64(argv[0]);
+
+    (void)argc;
+    if (value < command->min || value > command->max) {
+        return "out of bounds";
+    }
+    *(int *)((char *)config + command->offset) = (int)value;
+    return NULL;
+}
+
+const char *wr_set_flag(wr_command_call *call, void *config, int argc,
+                        const char *const *argv)
+{
+    (void)argc;
+    *(int *)((char *)config + call->command->offset) =
+        strcasecmp(argv[0], "on") == 0;
+    return NULL;
+}
+
+const char *wr_set_string(wr_command_call *call, void *config, int argc,
+                          const char *const *argv)
+{
+    (void)argc;
+    *(const char **)((char *)config + call->command->offset) = argv[0];
+    return NULL;
+}
+
+const char *wr_set_size(wr_command_call *call, void *config, int argc,
+                        const char *const *argv)
+{
+    (void)argc;
+    *(int64_t *)((char *)config + call->command->offset) = apr_atoi64(argv[0]);
+    return NULL;
+}
+
+static void *create_config(const wr_mpm *mpm, apr_pool_t *pool)
+{
+    void *config = mpm->config_create ? mpm->config_create(pool) : NULL;
+    wr_command_call call = {.context = WR_IN_MPM, .pool = pool};
+    const char *argv[2] = {apr_itoa(pool, the_board->threads), NULL};
+    const char *error = NULL;
+
+    for (const wr_command *c = mpm->commands; c && c->name; c++) {
+        if (the_board->threads && !strcmp(c->name, "ThreadsPerChild")) {
+            call.command = c;
+            error = c->run(&call, config, 1, argv);
+            PROMISE(!error, "ThreadsPerChild %s: %s", argv[0], error);
+        }
+    }
+    if (mpm->config_check) {
+        error = mpm->config_check(config, pool);
+        PROMISE(!error, "config_check: %s", error);
+    }
+    return config;
+}
+
+/* Serving. */
+
+static wr_child *create_child(const wr_mpm *mpm, apr_pool_t *pool)
+{
+    static wr_listener listener = {.name = "the test's"};
+    static wr_listener *const listeners[] = {&listener};
+    wr_child *child = calloc(1, sizeof(*child));
+
+    if (!child) {
+        abort();
+    }
+    listener.fd = the_board->listen_fd;
+    listener.addr.v4.sin_family = AF_INET;
+    child->mpm = mpm;
+    child->pool = pool;
+    child->listeners = listeners;
+    child->listener_count = 1;
+    child->drain_fd = the_board->drain_fd;
+    child->stop_fd = the_board->stop_fd;
+    child->quantum = BOARD_QUANTUM;
+    child->accept_limit = 8;
+    child->max_connections = BOARD_CONNS;
+    return child;
+}
+
+/** Nothing may be left when the MPM says that it is done. */
+static void check_remains(const wr_child *child)
+{
+    PROMISE(child->connections == 0 && the_board->created == the_board->freed,
+            "serve() returned with %d connections open", child->connections);
+    PROMISE(the_board->records_made == the_board->records_logged,
+            "%d of %d records were logged", the_board->records_logged,
+            the_board->records_made);
+    PROMISE(threads_started == threads_ended,
+            "wr_thread_init %d times, wr_thread_finish %d times",
+            threads_started, threads_ended);
+}
+
+_Noreturn void machine_serve(const wr_mpm *mpm)
+{
+    static bool fds[FD_MAX];
+    int tasks_before = 0, tasks_after = 0;
+    apr_pool_t *pool;
+    struct rlimit limit;
+    apr_status_t rv;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_IGN);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    list_proc("/proc/self/fd", note_fd, fds);
+    list_proc("/proc/self/task", count_task, &tasks_before);
+    apr_pool_create(&pool, NULL);
+    the_child = create_child(mpm, pool);
+    the_child->mpm_config = create_config(mpm, pool);
+    pattern_bytes(); /* made before there are threads */
+
+    rv = mpm->init(the_child);
+    PROMISE(rv == APR_SUCCESS, "init: status %d", rv);
+    rv = mpm->serve(the_child);
+    PROMISE(rv == APR_SUCCESS, "serve: status %d", rv);
+    PROMISE(wr_child_state(the_child) != WR_CHILD_RUNNING,
+            "serve() returned, but nobody asked it to");
+
+    check_remains(the_child);
+    list_proc("/proc/self/task", count_task, &tasks_after);
+    PROMISE(tasks_after <= tasks_before, "%d threads are left",
+            tasks_after - tasks_before);
+    apr_pool_destroy(pool);
+    limit_descriptors(limit.rlim_cur);
+    list_proc("/proc/self/fd", check_fd, fds);
+    free(the_child);
+    exit(0);
+}
