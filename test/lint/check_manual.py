@@ -4,8 +4,8 @@
 Every relative link, picture and anchor resolves to a file that is there;
 nothing is loaded from elsewhere; every page is well-formed, has a language, a
 title, one h1 and one main, and can be reached from the first one; the contents
-are the same on every page; no file lies there unused; the drawn figures are
-what their script draws.
+are the same on every page; no file lies there unused; the page of directives
+agrees with the command tables; the drawn figures are what their script draws.
 
 The last line reads "N passed, N failed".
 """
@@ -187,6 +187,22 @@ def check_drawing(count, path):
                 "loads something or runs something")
 
 
+def check_directives(count, page):
+    """The page of directives has those of the command tables, and no other."""
+    where = page.path.relative_to(TOP)
+    known = set()
+    for source in (TOP / "server" / "config_core.c",
+                   *TOP.glob("modules/*/mod_*.c"), *TOP.glob("mpm/*/mpm_*.c")):
+        if source.exists() and source.parent.name != "examples":
+            known |= set(re.findall(r'\.name = "(\w+)",\s*\.run =',
+                                    source.read_text(encoding="utf-8")))
+    shown = set(re.findall(r'<th scope="row" id="[\w-]+"><code>(?:&lt;)?(\w+)',
+                           page.path.read_text(encoding="utf-8")))
+    for name in sorted(known | shown):
+        count.check(name in shown, where, f"{name} is not there")
+        count.check(name in known, where, f"{name} is in no command table")
+
+
 def walk(start, pages, leads):
     """All files that can be reached from a page by links."""
     seen, todo = set(), [start]
@@ -224,6 +240,7 @@ def main():
     for path in sorted(files):
         count.check(path in reached, path.relative_to(TOP),
                     "nothing leads to it")
+    check_directives(count, pages[MANUAL / "directives.html"])
     drawn = subprocess.run([sys.executable, DRAWN, "--check"], check=False)
     count.check(drawn.returncode == 0, DRAWN.relative_to(TOP),
                 "the figures are out of date: run it")
