@@ -23,6 +23,16 @@ typedef enum wr_op_kind {
     WR_OP_FUNC    /**< call func(op) */
 } wr_op_kind;
 
+/*
+ * How LOOKUP and STAT open their path, by openat2() (<fcntl.h>,
+ * <linux/openat2.h>): for wr_op_run() and for an MPM that has the kernel do it.
+ */
+/** RESOLVE_* bits that hold beside wr_op.resolve: never out of dir. */
+#define WR_OP_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+/** LOOKUP; O_NOATIME may be added.  A FIFO must not block. */
+#define WR_OP_LOOKUP_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define WR_OP_STAT_FLAGS   (O_PATH | O_CLOEXEC)
+
 struct wr_op {
     wr_task task; /**< the MPM's, from take to finish */
     wr_op *next;  /**< the machine's */
