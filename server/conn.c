@@ -183,7 +183,7 @@ wr_kit *wr__conn_lend(wr_conn *c, wr_thread *self)
         c->ends->in = &c->kit->in;
         c->ends->out = c->kit->out;
         c->proto_data = &c->kit->http;
-        wr__http_reset(&c->kit->http);
+        wr__http_reset(&c->kit->http, c->deadline);
     }
     return c->kit;
 }

@@ -19,10 +19,11 @@ enum {
 
 /** wr_end.flags */
 enum {
-    WR__END_EOF = 1,   /**< the peer sends no more */
-    WR__END_FIN = 2,   /**< nothing will be appended to the output */
-    WR__END_PAGED = 4, /**< the next file window has just been paged in */
-    WR__END_SHUT = 8   /**< shut down: wait for the kernel to let go */
+    WR__END_EOF = 1,     /**< the peer sends no more */
+    WR__END_FIN = 2,     /**< nothing will be appended to the output */
+    WR__END_PAGED = 4,   /**< the next file window has just been paged in */
+    WR__END_PAGING = 16, /**< ... is being */
+    WR__END_SHUT = 8     /**< shut down: wait for the kernel to let go */
 };
 
 #define WR__CONN_MAGIC 0x434f4e4eu
@@ -40,6 +41,8 @@ void wr__conn_drop_ops(wr_conn *c);
 /** A request's last byte went (or never will): it is to be logged. */
 void wr__conn_add_done(wr_conn *c, wr_request *r);
 
+/** Does nothing stand between the output and the kernel? */
+bool wr__end_can_send(wr_end *e);
 /** Is there output left? */
 bool wr__end_has_output(const wr_end *e);
 /** Throw the output away; requests that end in it are done, and aborted. */

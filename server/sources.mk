@@ -4,9 +4,11 @@ server_sources = \
     server/bucket.c \
     server/cache.c \
     server/channel.c \
+    server/child.c \
     server/child_process.c \
     server/config_core.c \
     server/config_reader.c \
+    server/config_server.c \
     server/config_set.c \
     server/config_walk.c \
     server/conn.c \
@@ -16,6 +18,7 @@ server_sources = \
     server/generation_setup.c \
     server/hook.c \
     server/http_body.c \
+    server/http_conn.c \
     server/http_parse.c \
     server/http_status.c \
     server/listen.c \
@@ -28,9 +31,12 @@ server_sources = \
     server/open.c \
     server/path.c \
     server/pid_file.c \
+    server/pipeline.c \
     server/request.c \
     server/response.c \
+    server/static.c \
     server/stock.c \
+    server/thread.c \
     server/title.c
 
 nodist_libweir_a_SOURCES = static_modules.c

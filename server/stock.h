@@ -30,6 +30,7 @@ struct wr_kit {
     apr_pool_t *pool; /**< as long as the kit */
     apr_bucket_alloc_t *list;
     apr_bucket_brigade *out; /**< the client end's */
+    uint64_t wire;             /**< bytes of the first request's response */
     struct wr_input in;      /**< likewise */
     wr__http http;           /**< HTTP/1's state */
 };

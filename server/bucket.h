@@ -1,0 +1,29 @@
+/*
+ * bucket.h - the server's own buckets: a range of a file, and the end of a
+ * request, which travels behind its last byte.
+ */
+#ifndef WR__BUCKET_H
+#define WR__BUCKET_H
+
+#include "wr_file.h"
+#include "wr_request.h"
+
+#include <apr_buckets.h>
+
+/** The end of @a r.  Has no length; nothing is destroyed with it. */
+apr_bucket *wr__bucket_end_create(wr_request *r, apr_bucket_alloc_t *list);
+bool wr__bucket_is_end(const apr_bucket *b);
+wr_request *wr__bucket_end_request(const apr_bucket *b);
+
+/** Are @a b and all behind it without a byte? */
+bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b);
+
+/** The bucket's bytes, if they are in memory. */
+bool wr__bucket_memory(apr_bucket *b, const char **data, size_t *len);
+
+/** Its last byte went, or (aborted) will never go.  In request.c. */
+void wr__request_sent(wr_request *r, bool aborted);
+/** Can the range be read without the disk, as far as can be told? */
+bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len);
+
+#endif

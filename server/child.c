@@ -1,0 +1,109 @@
+/*
+ * child.c - a serving process, from the core's side: what its threads share,
+ * and its phases.
+ */
+#include "child.h"
+
+#include "wr_log.h"
+
+#include "cache.h"
+#include "hook.h"
+#include "stock.h"
+
+#include <apr_strings.h>
+#include <assert.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/** Descriptors that are not for connections. */
+#define SPARE_DESCRIPTORS 64
+
+static int default_max_connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0
+        || limit.rlim_cur <= 2 * SPARE_DESCRIPTORS) {
+        return SPARE_DESCRIPTORS;
+    }
+    /* A quarter may lie in the file cache. */
+    return (int)((limit.rlim_cur - limit.rlim_cur / 4) - SPARE_DESCRIPTORS);
+}
+
+apr_status_t wr__child_create(wr_child **child, const wr__config *config,
+                              wr_listener *const *listeners, int listener_count,
+                              int index, int drain_fd, int stop_fd,
+                              apr_pool_t *pool)
+{
+    wr_child *made = apr_pcalloc(pool, sizeof(*made));
+    struct wr_child_core *core = apr_pcalloc(pool, sizeof(*core));
+
+    made->mpm = config->mpm;
+    made->mpm_config = config->mpm_config;
+    made->pool = pool;
+    made->listeners = listeners;
+    made->listener_count = listener_count;
+    made->drain_fd = drain_fd;
+    made->stop_fd = stop_fd;
+    made->quantum = (size_t)config->quantum;
+    made->accept_limit = config->accept_limit;
+    made->max_connections = config->max_connections ? config->max_connections
+                                                    : default_max_connections();
+    made->core = core;
+    core->config = config;
+    core->index = index;
+    core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
+    core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);
+    core->cache = wr__cache_create(config, core->is_threaded, pool);
+    core->stock = wr__stock_create(made, pool);
+    *child = made;
+    return APR_SUCCESS;
+}
+
+void wr__child_destroy(wr_child *child)
+{
+    assert(atomic_load(&child->connections) == 0);
+    wr__cache_destroy(child->core->cache);
+    wr__stock_destroy(child->core->stock);
+}
+
+apr_status_t wr__child_init(wr_child *child)
+{
+    apr_status_t status;
+
+    wr__hooks_run_child_init(child);
+    status = child->mpm->init(child);
+    if (status != APR_SUCCESS) {
+        wr_log_error(child->core->config->main_server, WR_LOG_CRIT, status,
+                     "MPM %s can't start", child->mpm->name);
+    }
+    return status;
+}
+
+int wr__child_serve(wr_child *child)
+{
+    apr_status_t status = child->mpm->serve(child);
+
+    if (status != APR_SUCCESS) {
+        wr_log_error(child->core->config->main_server, WR_LOG_CRIT, status,
+                     "MPM %s has failed", child->mpm->name);
+        return 1;
+    }
+    return 0;
+}
+
+wr_child_phase wr_child_state(const wr_child *child)
+{
+    return (wr_child_phase)atomic_load_explicit(&child->phase,
+                                                memory_order_relaxed);
+}
+
+void wr_child_fail(wr_child *child, const char *what, int error)
+{
+    wr_log_error(child->core->config->main_server, WR_LOG_CRIT, error, "%s",
+                 what);
+    atomic_store(&child->phase, WR_CHILD_STOPPING);
+    eventfd_write(child->drain_fd, 1);
+    eventfd_write(child->stop_fd, 1);
+}

@@ -1,0 +1,363 @@
+/*
+ * end.c - bytes in and out of a connection's ends.
+ *
+ * Runs in the thread that owns the connection.  This is the one file that
+ * calls recv, send and sendfile on a client's socket: directly, since APR has
+ * neither MSG_MORE nor a gathered send without a pool for each socket.  It
+ * knows objects and sockets, and no protocol.
+ */
+#include "conn.h"
+
+#include "wr_file.h"
+#include "wr_op.h"
+#include "wr_protocol.h"
+
+#include "bucket.h"
+#include "stock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static void end_failed(wr_end *e)
+{
+    e->conn->flags |= WR__CONN_BROKEN;
+}
+
+/* Input. */
+
+size_t wr_end_room(wr_end *e, wr_thread *self)
+{
+    struct wr_input *in;
+
+    wr__conn_lend(e->conn, self);
+    in = e->in;
+    if (in->start == in->end) {
+        in->start = in->end = 0;
+    }
+    if (in->size - in->end < WR_FEED_MIN && in->start > 0) {
+        memmove(in->data, in->data + in->start, in->end - in->start);
+        in->end -= in->start;
+        in->start = 0;
+    }
+    if (in->size - in->end < WR_FEED_MIN) {
+        /* Bounded: READ is not wanted with a head's limit of bytes unused. */
+        unsigned char *data = realloc(in->data, in->size * 2);
+
+        if (!data) {
+            abort();
+        }
+        in->data = data;
+        in->size *= 2;
+    }
+    return in->size - in->end;
+}
+
+void wr_end_feed(wr_end *e, wr_thread *self, const void *data, size_t len)
+{
+    size_t room = wr_end_room(e, self);
+
+    assert(len <= room);
+    memcpy(e->in->data + e->in->end, data, len);
+    e->in->end += len;
+}
+
+void wr_end_eof(wr_end *e, wr_thread *self, int error)
+{
+    (void)self;
+    if (error) {
+        end_failed(e);
+    }
+    e->flags |= WR__END_EOF;
+}
+
+static void clear_ready(wr_end *e, unsigned bit)
+{
+    atomic_fetch_and_explicit(&e->ready, (uint8_t)~bit, memory_order_acquire);
+}
+
+static void set_ready(wr_end *e, unsigned bit)
+{
+    atomic_fetch_or_explicit(&e->ready, (uint8_t)bit, memory_order_release);
+}
+
+/** Receive once.  The ready bit is cleared first: an event that comes in
+ *  between sets it again, and the worst is a vain try. */
+static void fill(wr_end *e, wr_thread *self)
+{
+    size_t room = wr_end_room(e, self);
+    ssize_t n;
+
+    clear_ready(e, WR_READ);
+    n = recv(e->fd, e->in->data + e->in->end, room, 0);
+    if (n > 0) {
+        e->in->end += (size_t)n;
+        /* A short read has emptied the socket, but for a FIN behind it. */
+        if ((size_t)n == room
+            || (atomic_load_explicit(&e->ready, memory_order_relaxed)
+                & WR_HUP)) {
+            set_ready(e, WR_READ);
+        }
+    }
+    else if (n == 0) {
+        wr_end_eof(e, self, 0);
+    }
+    else if (errno == EINTR) {
+        set_ready(e, WR_READ);
+    }
+    else if (errno != EAGAIN) {
+        wr_end_eof(e, self, errno);
+    }
+}
+
+/* Output. */
+
+bool wr__end_has_output(const wr_end *e)
+{
+    return e->out && !APR_BRIGADE_EMPTY(e->out);
+}
+
+bool wr__end_can_send(wr_end *e)
+{
+    if (!(e->flags & WR__END_PAGING)) {
+        return true;
+    }
+    if (!atomic_load_explicit(&e->conn->kit->http.page.is_done,
+                              memory_order_acquire)) {
+        return false;
+    }
+    /* Trusted once, or a busy disk could keep the window from ever being
+     * sent. */
+    e->flags &= (uint8_t)~WR__END_PAGING;
+    e->flags |= WR__END_PAGED;
+    return true;
+}
+
+void wr__end_finish(wr_end *e)
+{
+    e->flags |= WR__END_FIN;
+}
+
+/** Requests whose end now lies at the head of the output are done. */
+static void finish_requests(wr_end *e)
+{
+    apr_bucket *b;
+
+    while (!APR_BRIGADE_EMPTY(e->out)
+           && wr__bucket_is_end(b = APR_BRIGADE_FIRST(e->out))) {
+        wr_request *r = wr__bucket_end_request(b);
+
+        apr_bucket_delete(b);
+        wr__request_sent(r, false);
+        wr__conn_add_done(e->conn, r);
+    }
+}
+
+void wr__end_drop_output(wr_end *e)
+{
+    apr_bucket *b;
+
+    assert(!e->in_flight);
+    while (e->out && !APR_BRIGADE_EMPTY(e->out)) {
+        b = APR_BRIGADE_FIRST(e->out);
+        if (wr__bucket_is_end(b)) {
+            wr_request *r = wr__bucket_end_request(b);
+
+            wr__request_sent(r, true);
+            wr__conn_add_done(e->conn, r);
+        }
+        apr_bucket_delete(b);
+    }
+}
+
+/** Put memory buckets from @a b on into the span. */
+static void gather(wr_end *e, apr_bucket *b, size_t quantum, wr_span *span)
+{
+    span->kind = WR_SPAN_MEMORY;
+    span->iov_count = 0;
+    span->len = 0;
+    for (; b != APR_BRIGADE_SENTINEL(e->out); b = APR_BUCKET_NEXT(b)) {
+        const char *data;
+        size_t len;
+
+        if (wr__bucket_is_end(b)) {
+            continue;
+        }
+        if (span->iov_count == WR_SPAN_PIECES || span->len >= quantum
+            || !wr__bucket_memory(b, &data, &len)) {
+            break;
+        }
+        if (len > quantum - span->len) {
+            len = quantum - span->len;
+            span->iov[span->iov_count].iov_base = (void *)(uintptr_t)data;
+            span->iov[span->iov_count++].iov_len = len;
+            span->len += len;
+            break;
+        }
+        if (len) {
+            span->iov[span->iov_count].iov_base = (void *)(uintptr_t)data;
+            span->iov[span->iov_count++].iov_len = len;
+            span->len += len;
+        }
+    }
+    span->more = b != APR_BRIGADE_SENTINEL(e->out);
+}
+
+wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
+{
+    apr_bucket *b;
+
+    (void)self;
+    if (!wr__end_has_output(e)) {
+        return WR_IO_EMPTY;
+    }
+    b = APR_BRIGADE_FIRST(e->out);
+    assert(!wr__bucket_is_end(b)); /* advance and append saw to that */
+    if (wr_bucket_is_file(b) && !wr_bucket_file(b)->content) {
+        span->kind = WR_SPAN_FILE;
+        span->fd = wr_bucket_file(b)->fd;
+        span->offset = b->start;
+        span->len = b->length < quantum ? b->length : quantum;
+        span->more = span->len < b->length
+                     || !wr__bucket_is_tail(e->out, APR_BUCKET_NEXT(b));
+    }
+    else {
+        gather(e, b, quantum, span);
+        if (span->iov_count == 0) {
+            return WR_IO_CPU;
+        }
+    }
+    /* A FIN can share the segment of the last bytes if these are held back
+     * until it is sent. */
+    span->last = !span->more && (e->flags & WR__END_FIN);
+    return WR_IO_DONE;
+}
+
+void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
+{
+    wr_conn *c = e->conn;
+
+    e->flags &= (uint8_t)~WR__END_PAGED;
+    while (len > 0) {
+        apr_bucket *b = APR_BRIGADE_FIRST(e->out);
+        size_t n;
+
+        assert(b != APR_BRIGADE_SENTINEL(e->out));
+        n = b->length < len ? b->length : len;
+        c->kit->wire += n;
+        len -= n;
+        b->start += (apr_off_t)n;
+        b->length -= n;
+        if (b->length == 0) {
+            apr_bucket_delete(b);
+        }
+        finish_requests(e);
+    }
+    /* Empty pieces behind the last byte must not keep a request waiting. */
+    while (!APR_BRIGADE_EMPTY(e->out)
+           && APR_BRIGADE_FIRST(e->out)->length == 0) {
+        if (!wr__bucket_is_end(APR_BRIGADE_FIRST(e->out))) {
+            apr_bucket_delete(APR_BRIGADE_FIRST(e->out));
+        }
+        finish_requests(e);
+    }
+    c->protocol->sent(c, self);
+}
+
+/** Would sendfile() of this window sleep on the disk?  If so, an op. */
+static bool ask_for_page(wr_end *e, const wr_span *span)
+{
+    wr_conn *c = e->conn;
+    wr_file *file = wr_bucket_file(APR_BRIGADE_FIRST(e->out));
+    wr_op *op;
+
+    if (!c->child->core->asks_first || (e->flags & WR__END_PAGED)
+        || wr__file_is_resident(file, span->offset, span->len)) {
+        return false;
+    }
+    op = &c->kit->http.page;
+    memset(op, 0, sizeof(*op));
+    op->kind = WR_OP_PAGE;
+    op->fd = file->fd;
+    op->offset = span->offset;
+    op->len = span->len;
+    e->flags |= WR__END_PAGING;
+    wr__conn_add_op(c, op);
+    return true;
+}
+
+static ssize_t send_span(wr_end *e, const wr_span *span)
+{
+    if (span->kind == WR_SPAN_FILE) {
+        off_t offset = span->offset;
+
+        return sendfile(e->fd, span->fd, &offset, span->len);
+    }
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)span->iov,
+                             .msg_iovlen = (size_t)span->iov_count};
+    int flags = MSG_NOSIGNAL | (span->more || span->last ? MSG_MORE : 0);
+
+    return sendmsg(e->fd, &message, flags);
+}
+
+wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
+{
+    wr_span span;
+    size_t sent = 0;
+    wr_io io;
+    ssize_t n;
+
+    while ((io = wr_end_peek(e, self, quantum - sent, &span)) == WR_IO_DONE) {
+        if (span.kind == WR_SPAN_FILE && ask_for_page(e, &span)) {
+            return WR_IO_CALL;
+        }
+        clear_ready(e, WR_WRITE);
+        n = send_span(e, &span);
+        if (n < 0 && errno == EINTR) {
+            set_ready(e, WR_WRITE);
+            continue;
+        }
+        if (n < 0 && errno != EAGAIN) {
+            end_failed(e);
+            return WR_IO_ERROR;
+        }
+        if (n == 0) {
+            /* The file is shorter than when it was opened: what was promised
+             * can't be kept, and the client must see that. */
+            end_failed(e);
+            return WR_IO_ERROR;
+        }
+        if (n > 0) {
+            sent += (size_t)n;
+            wr_end_advance(e, self, (size_t)n);
+        }
+        if (n < (ssize_t)span.len) {
+            return WR_IO_AGAIN;
+        }
+        set_ready(e, WR_WRITE);
+        if (sent >= quantum && wr__end_has_output(e)) {
+            return WR_IO_QUANTUM;
+        }
+    }
+    return io;
+}
+
+void wr_conn_io(wr_conn *c, wr_thread *self, size_t quantum)
+{
+    for (wr_end *e = c->ends; e; e = e->next) {
+        unsigned ready =
+            e->want & atomic_load_explicit(&e->ready, memory_order_relaxed);
+
+        if (ready & WR_READ) {
+            fill(e, self);
+        }
+        if ((ready & WR_WRITE)
+            && wr_end_ship(e, self, quantum) == WR_IO_QUANTUM) {
+            c->flags |= WR__CONN_QUANTUM;
+        }
+    }
+}

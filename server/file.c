@@ -1,0 +1,69 @@
+/*
+ * file.c - wr_file's references, and the test whether a range is in memory.
+ *
+ * Any thread.
+ */
+#include "wr_file.h"
+
+#include "bucket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+void wr_file_ref(wr_file *file)
+{
+    atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+}
+
+void wr_file_unref(wr_file *file)
+{
+    if (!file
+        || atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel)
+               > 1) {
+        return;
+    }
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    free((void *)(uintptr_t)file->content);
+    free(file);
+}
+
+/** A byte of one page, read without waiting.  An honest test for a process
+ *  that may only read the file; mincore() is not (see docs/design.md). */
+static int probe(const wr_file *file, int64_t offset)
+{
+    char byte;
+    struct iovec iov = {&byte, 1};
+
+    if (preadv2(file->fd, &iov, 1, offset, RWF_NOWAIT) >= 0) {
+        return 0;
+    }
+    return errno;
+}
+
+bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)
+{
+    int error;
+
+    switch (file->residency) {
+    case WR_RESIDENT_ALWAYS:
+        return true;
+    case WR_RESIDENT_NEVER:
+        return false;
+    default:
+        break;
+    }
+    error = probe(file, offset);
+    if (error == 0 && len > 1) {
+        error = probe(file, offset + (int64_t)len - 1);
+    }
+    if (error == EOPNOTSUPP) {
+        file->residency = WR_RESIDENT_NEVER;
+        return false;
+    }
+    return error == 0;
+}

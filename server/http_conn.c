@@ -1,0 +1,605 @@
+/*
+ * http_conn.c - HTTP/1 on the connection machine (RFC 9112).
+ *
+ * Runs in the thread that owns the connection.  States:
+ *
+ *     HEAD     waiting for a request, or in the middle of its head
+ *     RUN      a request is in the pipeline
+ *     BODY     ... and waits for its content
+ *     DISCARD  its content, which nobody wanted, is being passed over
+ *     FLUSH    no further request: what is in the output goes, then the end
+ *     LINGER   all went; the client may still be sending what it began
+ *     DEAD     given up: as soon as nothing is out, let go and close
+ */
+#include "http_conn.h"
+
+#include "wr_end.h"
+#include "wr_log.h"
+
+#include "bucket.h"
+#include "child.h"
+#include "conn.h"
+#include "request.h"
+#include "stock.h"
+
+#include <apr_strings.h>
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+enum http_state {
+    HTTP_HEAD,
+    HTTP_RUN,
+    HTTP_BODY,
+    HTTP_DISCARD,
+    HTTP_FLUSH,
+    HTTP_LINGER,
+    HTTP_DEAD
+};
+
+#define PENDING_MAX   32 /* responses in the output: the next one waits */
+#define LINGER_NS     (2 * WR_SEC)
+#define DISCARD_MAX   262144 /* unwanted content that is worth reading */
+#define MIN_BODY_RATE 500    /* bytes a second, beyond Timeout */
+
+void wr__http_init(wr__http *http, int fields_max, apr_pool_t *pool)
+{
+    http->head.fields =
+        apr_palloc(pool, (apr_size_t)(fields_max + 1) * sizeof(wr__head_field));
+}
+
+void wr__http_reset(wr__http *http, int64_t idle_until_ns)
+{
+    wr__head_reset(&http->head);
+    http->r = NULL;
+    http->pending = 0;
+    http->in_head = http->must_linger = http->sent_continue = false;
+    http->discarded = 0;
+    http->idle_until_ns = idle_until_ns;
+}
+
+static wr__http *http_of(wr_conn *c)
+{
+    return c->proto_data;
+}
+
+static const wr_server *server_of(const wr_conn *c)
+{
+    return c->listener->server;
+}
+
+static void open_conn(wr_conn *c, wr_thread *self)
+{
+    c->state = HTTP_HEAD;
+    c->ends->want = WR_READ;
+    c->deadline = self->now_ns + c->child->core->config->head_timeout_ns;
+}
+
+static void sent(wr_conn *c, wr_thread *self)
+{
+    http_of(c)->progress_ns = self->now_ns;
+}
+
+static struct wr_input *input_of(wr_conn *c)
+{
+    return c->ends->in;
+}
+
+static size_t unused(const wr_conn *c)
+{
+    return c->ends->in ? c->ends->in->end - c->ends->in->start : 0;
+}
+
+static bool at_eof(const wr_conn *c)
+{
+    return c->ends->flags & WR__END_EOF;
+}
+
+/* Wants and deadlines. */
+
+/** The moment at which waiting for input ends. */
+static int64_t input_deadline(wr_conn *c)
+{
+    const wr__http *http = http_of(c);
+    const wr__config *config = c->child->core->config;
+
+    switch ((enum http_state)c->state) {
+    case HTTP_HEAD:
+        /* One deadline for the whole head: no byte moves it. */
+        return http->in_head ? http->since_ns + config->head_timeout_ns
+                             : http->idle_until_ns;
+    case HTTP_BODY:
+    case HTTP_DISCARD:
+        return http->since_ns + server_of(c)->timeout_ns
+               + http->body.received * WR_SEC / MIN_BODY_RATE;
+    case HTTP_LINGER:
+        return http->since_ns + LINGER_NS;
+    case HTTP_RUN:
+    case HTTP_FLUSH:
+    case HTTP_DEAD:
+        break;
+    }
+    return WR_NEVER;
+}
+
+/** Wait for input (if @a want has READ) and for the output to go. */
+static wr_want wait_io(wr_conn *c, unsigned want)
+{
+    const wr__http *http = http_of(c);
+    wr_end *e = c->ends;
+
+    c->deadline = WR_NEVER;
+    if (want & WR_READ) {
+        c->deadline = input_deadline(c);
+    }
+    if (wr__end_has_output(e) && wr__end_can_send(e)) {
+        int64_t limit = http->progress_ns + server_of(c)->timeout_ns;
+
+        want |= WR_WRITE;
+        if (limit < c->deadline) {
+            c->deadline = limit;
+        }
+    }
+    e->want = (uint8_t)want;
+    return WR_WANT_IO;
+}
+
+static bool go(wr_conn *c, enum http_state state)
+{
+    c->state = (uint16_t)state;
+    return true;
+}
+
+/* Requests. */
+
+/** Does the connection stay after this request? */
+static bool may_stay(const wr_conn *c, const wr_request *r)
+{
+    const wr_server *server = r->server;
+
+    return server->keep_alive && wr__request_wants_keep_alive(r)
+           && (server->max_keep_alive_requests == 0
+               || c->served < (uint32_t)server->max_keep_alive_requests)
+           && wr_child_state(c->child) == WR_CHILD_RUNNING;
+}
+
+/** Put the response into the output and decide what comes next. */
+static void respond(wr_conn *c, wr_thread *self, int status)
+{
+    wr__http *http = http_of(c);
+    wr_request *r = http->r;
+
+    if (!http->body.is_done) {
+        /* Is what the client is still sending worth waiting for? */
+        if (http->body.left > DISCARD_MAX || http->sent_continue
+            || wr_request_known(r, WR_F_EXPECT)) {
+            r->keep_alive = false;
+        }
+        if (!r->keep_alive) {
+            http->must_linger = true;
+        }
+    }
+    if (!wr__end_has_output(c->ends)) {
+        http->progress_ns = self->now_ns;
+    }
+    http->pending++;
+    http->r = NULL;
+    wr__response_send(r, self, status);
+    if (!r->keep_alive) {
+        go(c, HTTP_FLUSH);
+    }
+    else if (!http->body.is_done) {
+        http->discarded = 0;
+        go(c, HTTP_DISCARD);
+    }
+    else {
+        http->idle_until_ns = self->now_ns + r->server->keep_alive_timeout_ns;
+        go(c, HTTP_HEAD);
+    }
+}
+
+/** The client is not understood, or too slow: say so, and no more of it. */
+static void refuse(wr_conn *c, wr_thread *self, int status)
+{
+    wr__http *http = http_of(c);
+
+    if (!http->r) {
+        struct wr_input *in = input_of(c);
+        const unsigned char *line = in->data + in->start + http->head.start;
+        size_t len =
+            unused(c) > http->head.start ? unused(c) - http->head.start : 0;
+        const unsigned char *end = memchr(line, '\r', len);
+
+        http->r = wr__request_create(c, self);
+        if (end) {
+            len = (size_t)(end - line);
+        }
+        http->r->request_line = apr_pstrmemdup(
+            http->r->pool, (const char *)line, len < 512 ? len : 512);
+    }
+    wr_log_request(http->r, WR_LOG_INFO, 0, "refused with status %d", status);
+    http->r->keep_alive = false;
+    http->must_linger = true;
+    http->body.is_done = true;
+    respond(c, self, status);
+}
+
+/** A head is complete. */
+static void begin_request(wr_conn *c, wr_thread *self, size_t len)
+{
+    wr__http *http = http_of(c);
+    struct wr_input *in = input_of(c);
+    const char *expect;
+    int status;
+
+    http->r = wr__request_create(c, self);
+    status =
+        wr__request_read_head(http->r, &http->head, in->data + in->start, len);
+    in->start += len;
+    wr__head_reset(&http->head);
+    http->in_head = false;
+    http->sent_continue = false;
+    if (status == 0) {
+        status = wr__body_frame(http->r, &http->body);
+    }
+    if (status) {
+        refuse(c, self, status);
+        return;
+    }
+    http->r->keep_alive = may_stay(c, http->r);
+    expect = wr_request_known(http->r, WR_F_EXPECT);
+    if (expect && strcasecmp(expect, "100-continue") != 0) {
+        refuse(c, self, 417); /* RFC 9110, 10.1.1 */
+        return;
+    }
+    go(c, HTTP_RUN);
+}
+
+/* The states.  Each returns true to go on at once, or false with *want. */
+
+static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+    const wr__config *config = c->child->core->config;
+    const wr__head_limits limits = {
+        .line = (uint32_t)config->limit_request_line,
+        .field = (uint32_t)config->limit_request_field_size,
+        .fields = (uint32_t)config->limit_request_fields,
+        .head = (uint32_t)config->limit_request_head,
+    };
+    int result;
+
+    if (!http) { /* idle */
+        if (at_eof(c)) {
+            return go(c, HTTP_DEAD);
+        }
+        c->ends->want = WR_READ;
+        *want = WR_WANT_IO;
+        return false;
+    }
+    if (http->pending >= PENDING_MAX) {
+        *want = wait_io(c, 0);
+        return false;
+    }
+    if (unused(c)) {
+        const struct wr_input *in = input_of(c);
+
+        if (!http->in_head) {
+            http->in_head = true;
+            http->since_ns = self->now_ns;
+        }
+        result = wr__head_parse(&http->head, &limits, in->data + in->start,
+                                unused(c));
+        if (result < 0) {
+            refuse(c, self, -result);
+            return true;
+        }
+        if (result > 0) {
+            begin_request(c, self, (size_t)result);
+            *want = WR_WANT_RUN;
+            return c->state != HTTP_RUN;
+        }
+    }
+    if (at_eof(c)) {
+        wr__end_finish(c->ends);
+        return go(c, HTTP_FLUSH);
+    }
+    if (!unused(c) && !wr__end_has_output(c->ends)) {
+        c->deadline = http->idle_until_ns;
+        c->ends->want = WR_READ;
+        wr__conn_take_kit(c, self);
+        *want = WR_WANT_IO;
+        return false;
+    }
+    *want = wait_io(c, WR_READ);
+    return false;
+}
+
+static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+    wr_result result;
+
+    if (http->r->core->asked && !http->r->core->asked->is_done) {
+        *want = wait_io(c, 0); /* until it has come back */
+        return false;
+    }
+    http->r->core->asked = NULL;
+    result = wr__pipeline_run(http->r, self);
+    if (result == WR_SUSPENDED) {
+        if (http->r->core->wants_body) {
+            http->since_ns = self->now_ns;
+            return go(c, HTTP_BODY);
+        }
+        *want = WR_WANT_CALL;
+        return false;
+    }
+    respond(c, self, result == WR_OK ? 0 : result);
+    return true;
+}
+
+/** Content that the handler waits for: into memory, within its bound. */
+static bool keep_content(wr_conn *c, const unsigned char *data, size_t len)
+{
+    struct wr_request_core *core = http_of(c)->r->core;
+    int64_t limit = c->child->core->config->limit_request_body;
+
+    if ((int64_t)(core->body_len + len) > limit) {
+        return false;
+    }
+    if (core->body_len + len + 1 > core->body_size) {
+        size_t size = core->body_size ? core->body_size * 2 : 4096;
+        char *body;
+
+        while (size < core->body_len + len + 1) {
+            size *= 2;
+        }
+        body = apr_palloc(http_of(c)->r->pool, size);
+        if (core->body_len) {
+            memcpy(body, core->body, core->body_len);
+        }
+        core->body = body;
+        core->body_size = size;
+    }
+    memcpy(core->body + core->body_len, data, len);
+    core->body_len += len;
+    core->body[core->body_len] = '\0';
+    return true;
+}
+
+/** The body can't be had: the hook that waits for it is told why. */
+static bool fail_body(wr_conn *c, int status)
+{
+    wr__http *http = http_of(c);
+
+    http->r->core->body_status = status;
+    http->r->core->wants_body = false;
+    http->r->keep_alive = false;
+    return go(c, HTTP_RUN);
+}
+
+static void send_continue(wr_conn *c, wr_thread *self)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    wr__http *http = http_of(c);
+
+    http->sent_continue = true;
+    if (!wr__end_has_output(c->ends)) {
+        http->progress_ns = self->now_ns;
+    }
+    APR_BRIGADE_INSERT_TAIL(
+        c->ends->out,
+        apr_bucket_immortal_create(text, sizeof(text) - 1, c->kit->list));
+    http->r->core->head_bytes += sizeof(text) - 1;
+}
+
+static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+    struct wr_input *in = input_of(c);
+    const unsigned char *content;
+    size_t used, content_len;
+    int status;
+
+    if (http->body.kind == WR__BODY_LENGTH
+        && http->body.left > c->child->core->config->limit_request_body) {
+        return fail_body(c, 413);
+    }
+    while (!http->body.is_done && unused(c)) {
+        status = wr__body_take(&http->body, in->data + in->start, unused(c),
+                               &used, &content, &content_len);
+        if (status) {
+            return fail_body(c, status);
+        }
+        if (content_len && !keep_content(c, content, content_len)) {
+            return fail_body(c, 413);
+        }
+        in->start += used;
+    }
+    if (http->body.is_done) {
+        http->r->core->has_body = true;
+        http->r->core->wants_body = false;
+        return go(c, HTTP_RUN);
+    }
+    if (at_eof(c)) {
+        return fail_body(c, 400);
+    }
+    if (!http->sent_continue && http->body.received == 0
+        && http->r->version_minor > 0
+        && wr_request_known(http->r, WR_F_EXPECT)) {
+        send_continue(c, self);
+    }
+    *want = wait_io(c, WR_READ);
+    return false;
+}
+
+static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+    struct wr_input *in = input_of(c);
+    const unsigned char *content;
+    size_t used, content_len;
+
+    (void)self;
+    while (!http->body.is_done && unused(c)) {
+        if (wr__body_take(&http->body, in->data + in->start, unused(c), &used,
+                          &content, &content_len)) {
+            http->discarded = DISCARD_MAX + 1;
+            break;
+        }
+        in->start += used;
+        http->discarded += (int64_t)used;
+    }
+    if (http->body.is_done) {
+        return go(c, HTTP_HEAD);
+    }
+    if (http->discarded > DISCARD_MAX || at_eof(c)) {
+        http->must_linger = !at_eof(c);
+        wr__end_finish(c->ends);
+        return go(c, HTTP_FLUSH);
+    }
+    *want = wait_io(c, WR_READ);
+    return false;
+}
+
+static bool step_flush(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+
+    if (wr__end_has_output(c->ends)) {
+        *want = wait_io(c, 0);
+        return false;
+    }
+    if (at_eof(c) || !(http->must_linger || unused(c))) {
+        return go(c, HTTP_DEAD);
+    }
+    /* RFC 9112, 9.6: closing now would answer what still comes with a reset,
+     * and that may destroy the response on its way. */
+    shutdown(c->ends->fd, SHUT_WR);
+    http->since_ns = self->now_ns;
+    return go(c, HTTP_LINGER);
+}
+
+static bool step_linger(wr_conn *c, wr_want *want)
+{
+    struct wr_input *in = input_of(c);
+
+    in->start = in->end;
+    if (at_eof(c)) {
+        return go(c, HTTP_DEAD);
+    }
+    *want = wait_io(c, WR_READ);
+    return false;
+}
+
+static bool is_held(const wr_conn *c)
+{
+    return c->refs || c->ends->in_flight;
+}
+
+static bool step_dead(wr_conn *c, wr_want *want)
+{
+    wr__http *http = http_of(c);
+
+    c->ends->want = 0;
+    c->deadline = WR_NEVER;
+    if (!is_held(c) && http) {
+        wr__conn_drop_ops(c);
+        wr__end_drop_output(c->ends);
+        if (http->r) {
+            http->r->is_aborted = true;
+            wr__conn_add_done(c, http->r);
+            http->r = NULL;
+        }
+    }
+    *want = c->done ? WR_WANT_LOG : WR_WANT_CLOSE;
+    return false;
+}
+
+static wr_want step(wr_conn *c, wr_thread *self)
+{
+    wr_want want = WR_WANT_IO;
+
+    for (;;) {
+        bool goes_on = false;
+
+        switch ((enum http_state)c->state) {
+        case HTTP_HEAD:
+            goes_on = step_head(c, self, &want);
+            break;
+        case HTTP_RUN:
+            goes_on = step_run(c, self, &want);
+            break;
+        case HTTP_BODY:
+            goes_on = step_body(c, self, &want);
+            break;
+        case HTTP_DISCARD:
+            goes_on = step_discard(c, self, &want);
+            break;
+        case HTTP_FLUSH:
+            goes_on = step_flush(c, self, &want);
+            break;
+        case HTTP_LINGER:
+            goes_on = step_linger(c, &want);
+            break;
+        case HTTP_DEAD:
+            goes_on = step_dead(c, &want);
+            break;
+        }
+        if (!goes_on) {
+            return want;
+        }
+    }
+}
+
+static void timed_out(wr_conn *c, wr_thread *self)
+{
+    wr__http *http = http_of(c);
+
+    if (http && wr__end_has_output(c->ends)
+        && http->progress_ns + server_of(c)->timeout_ns <= self->now_ns) {
+        go(c, HTTP_DEAD); /* the client does not take what it asked for */
+        return;
+    }
+    switch ((enum http_state)c->state) {
+    case HTTP_HEAD:
+        if (http && http->in_head) {
+            refuse(c, self, 408);
+        }
+        else if (http && wr__end_has_output(c->ends)) {
+            wr__end_finish(c->ends);
+            go(c, HTTP_FLUSH);
+        }
+        else {
+            go(c, HTTP_DEAD);
+        }
+        break;
+    case HTTP_BODY:
+        fail_body(c, 408);
+        break;
+    case HTTP_DISCARD:
+    case HTTP_FLUSH:
+    case HTTP_LINGER:
+    case HTTP_DEAD:
+        go(c, HTTP_DEAD);
+        break;
+    case HTTP_RUN:
+        break; /* the output's deadline, and it went on meanwhile */
+    }
+}
+
+static void abort_conn(wr_conn *c, wr_thread *self)
+{
+    (void)self;
+    go(c, HTTP_DEAD);
+}
+
+const wr_protocol wr__http_protocol = {
+    .name = "http/1.1",
+    .open = open_conn,
+    .step = step,
+    .timeout = timed_out,
+    .abort = abort_conn,
+    .sent = sent,
+};

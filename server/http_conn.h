@@ -1,0 +1,38 @@
+/*
+ * http_conn.h - HTTP/1 on the connection machine: its state, which lies in the
+ * kit, so that an idle connection has none.
+ */
+#ifndef WR__HTTP_CONN_H
+#define WR__HTTP_CONN_H
+
+#include "wr_op.h"
+#include "wr_protocol.h"
+#include "wr_request.h"
+
+#include "http_body.h"
+#include "http_parse.h"
+
+typedef struct wr__http {
+    wr__head head;
+    wr__body body;
+    wr_request *r;         /**< worked on; its end is not in the output yet */
+    int pending;           /**< requests whose end is in the output */
+    bool in_head;          /**< the first byte of a head has come */
+    bool must_linger;      /**< input was left unread */
+    bool sent_continue;    /**< 100 (Continue) for r */
+    int64_t since_ns;      /**< of the head's first byte; of the body */
+    int64_t progress_ns;   /**< when output last went, or was begun */
+    int64_t idle_until_ns; /**< when to give up waiting for a head */
+    int64_t discarded;     /**< bytes of content that nobody wanted */
+    wr_op page;            /**< brings in what is to be sent next */
+} wr__http;
+
+/** Once for each kit. */
+void wr__http_init(wr__http *http, int fields_max, apr_pool_t *pool);
+/** Each time the kit is lent. */
+void wr__http_reset(wr__http *http, int64_t idle_until_ns);
+
+/** The protocol; see wr_listener.protocol. */
+extern const wr_protocol wr__http_protocol;
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * lookup.c - see lookup.h.
+ */
+#include "lookup.h"
+
+#include "child.h"
+#include "conn.h"
+#include "open.h"
+
+#include <errno.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum lookup_state {
+    LK_START,
+    LK_STAT_ASKED, /* is the cached one still right? */
+    LK_OPEN_ASKED,
+    LK_READ_ASKED, /* a small file's content */
+    LK_DONE
+};
+
+typedef struct lookup_args {
+    wr_request *r;
+    wr__call *call;
+    wr_root *root;
+    const char *filename, *path;
+    wr__cache *cache;
+    const wr__config *config;
+    bool asks_first;
+    int64_t now_ns;
+} lookup_args;
+
+static wr_result done(lookup_args *a, wr__file *file, apr_status_t error)
+{
+    a->call->lookup.file = file;
+    a->call->lookup.error = error;
+    a->call->lookup.state = LK_DONE;
+    return WR_OK;
+}
+
+/** Found: remember it for those who come after. */
+static wr_result keep(lookup_args *a, wr__file *file)
+{
+    atomic_store_explicit(&file->checked_ns, a->now_ns, memory_order_relaxed);
+    wr__cache_add_file(a->cache, a->filename, file);
+    return done(a, file, APR_SUCCESS);
+}
+
+static wr_result ask(lookup_args *a, wr_op_kind kind, enum lookup_state state)
+{
+    wr_op *op = &a->call->op;
+
+    memset(op, 0, sizeof(*op));
+    op->kind = kind;
+    op->dir = a->root->fd;
+    op->path = a->path;
+    op->fd = -1;
+    a->call->lookup.state = (uint8_t)state;
+    return wr_request_ask(a->r, op);
+}
+
+/* A small file's content. */
+
+static bool is_small(const lookup_args *a, const wr__file *file)
+{
+    return a->config->cache_content && file->file.is_regular
+           && file->file.size > 0
+           && file->file.size <= a->config->cache_max_file;
+}
+
+/** All of it was read into buf: the descriptor is not needed any more. */
+static void set_content(wr__file *file, char *buf)
+{
+    file->file.content = buf;
+    close(file->file.fd);
+    file->file.fd = -1;
+}
+
+static wr_result content_read(lookup_args *a)
+{
+    wr__lookup *l = &a->call->lookup;
+    wr_op *op = &a->call->op;
+    wr__file *file = l->file;
+
+    if (op->status == APR_SUCCESS && op->done == op->len) {
+        set_content(file, op->buf);
+        return keep(a, file);
+    }
+    free(op->buf);
+    l->file = NULL;
+    if (op->status != APR_SUCCESS) {
+        wr_file_unref(&file->file);
+        return done(a, NULL, op->status);
+    }
+    /* It has shrunk since it was opened: sent as it is, and not kept. */
+    return done(a, file, APR_SUCCESS);
+}
+
+static wr_result read_content(lookup_args *a, wr__file *file)
+{
+    wr_op *op = &a->call->op;
+    size_t size = (size_t)file->file.size;
+    char *buf = malloc(size);
+    struct iovec iov = {buf, size};
+    wr_result result;
+
+    if (!buf) {
+        abort();
+    }
+    if (preadv2(file->file.fd, &iov, 1, 0, a->asks_first ? RWF_NOWAIT : 0)
+        == (ssize_t)size) {
+        set_content(file, buf);
+        return keep(a, file);
+    }
+    result = ask(a, WR_OP_READ, LK_READ_ASKED);
+    a->call->lookup.file = file;
+    op->fd = file->file.fd;
+    op->buf = buf;
+    op->len = size;
+    return result;
+}
+
+/* Opening. */
+
+static wr_result opened(lookup_args *a, apr_status_t status, int fd,
+                        const struct stat *st)
+{
+    wr__file *file;
+
+    if (status != APR_SUCCESS) {
+        wr__cache_remove_file(a->cache, a->filename);
+        return done(a, NULL, status);
+    }
+    file = wr__file_create(fd, st, a->root);
+    if (is_small(a, file)) {
+        return read_content(a, file);
+    }
+    if (!file->file.is_regular) {
+        close(fd);
+        file->file.fd = -1;
+    }
+    return keep(a, file);
+}
+
+static wr_result open_file(lookup_args *a)
+{
+    struct stat st;
+    int fd = -1;
+    apr_status_t status = EAGAIN;
+
+    if (!a->asks_first) {
+        status = wr__open_below(a->root->fd, a->path, 0, &fd, &st);
+        return opened(a, status, fd, &st);
+    }
+    status = wr__open_below(a->root->fd, a->path, RESOLVE_CACHED, &fd, &st);
+    if (status == EAGAIN || status == EINVAL) {
+        return ask(a, WR_OP_LOOKUP, LK_OPEN_ASKED);
+    }
+    return opened(a, status, fd, &st);
+}
+
+/* Looking at a cached one again. */
+
+static wr_result checked(lookup_args *a, apr_status_t status,
+                         const struct stat *st)
+{
+    wr__lookup *l = &a->call->lookup;
+    wr__file *stale = l->stale;
+
+    l->stale = NULL;
+    if (status == APR_SUCCESS && wr__file_is_same(stale, st)) {
+        atomic_store_explicit(&stale->checked_ns, a->now_ns,
+                              memory_order_relaxed);
+        return done(a, stale, APR_SUCCESS);
+    }
+    wr_file_unref(&stale->file);
+    return open_file(a);
+}
+
+static wr_result check_file(lookup_args *a)
+{
+    struct stat st;
+    apr_status_t status = wr__stat_below(
+        a->root->fd, a->path, a->asks_first ? RESOLVE_CACHED : 0, &st);
+
+    if (a->asks_first && (status == EAGAIN || status == EINVAL)) {
+        return ask(a, WR_OP_STAT, LK_STAT_ASKED);
+    }
+    return checked(a, status, &st);
+}
+
+static wr_result start(lookup_args *a)
+{
+    wr__file *file = wr__cache_file(a->cache, a->filename);
+
+    if (!file) {
+        return open_file(a);
+    }
+    if (a->now_ns
+            - atomic_load_explicit(&file->checked_ns, memory_order_relaxed)
+        < a->config->cache_revalidate_ns) {
+        return done(a, file, APR_SUCCESS);
+    }
+    a->call->lookup.stale = file;
+    return check_file(a);
+}
+
+wr_result wr__lookup_file(wr_request *r, wr_root *root, const char *filename,
+                          const char *path, wr__file **file,
+                          apr_status_t *error)
+{
+    const wr_child *child = r->conn->child;
+    wr__call *call = wr__request_call(r);
+    wr_op *op = &call->op;
+    lookup_args a = {.r = r,
+                     .call = call,
+                     .root = root,
+                     .filename = filename,
+                     .path = path,
+                     .cache = child->core->cache,
+                     .config = child->core->config,
+                     .asks_first = child->core->asks_first,
+                     .now_ns = r->core->now_ns};
+    wr_result result = WR_OK;
+
+    switch ((enum lookup_state)call->lookup.state) {
+    case LK_START:
+        result = start(&a);
+        break;
+    case LK_STAT_ASKED:
+        result = checked(&a, op->status, &op->st);
+        break;
+    case LK_OPEN_ASKED:
+        result = opened(&a, op->status, op->fd, &op->st);
+        break;
+    case LK_READ_ASKED:
+        result = content_read(&a);
+        break;
+    case LK_DONE:
+        break;
+    }
+    if (result == WR_OK) {
+        *file = call->lookup.file;
+        *error = call->lookup.error;
+        if (*file) {
+            wr_file_ref(&(*file)->file);
+        }
+    }
+    return result;
+}
+
+void wr__lookup_release(wr__call *call)
+{
+    wr__lookup *l = &call->lookup;
+
+    if (l->state == LK_OPEN_ASKED && call->op.fd >= 0) {
+        close(call->op.fd);
+    }
+    if (l->state == LK_READ_ASKED) {
+        free(call->op.buf);
+    }
+    if (l->file) {
+        wr_file_unref(&l->file->file);
+    }
+    if (l->stale) {
+        wr_file_unref(&l->stale->file);
+    }
+}

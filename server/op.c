@@ -1,0 +1,93 @@
+/*
+ * op.c - running the operations that may block.
+ *
+ * wr_op_run() is called in any thread and, but for WR_OP_FUNC, in any process
+ * that has the descriptors: it touches nothing but the op.
+ */
+#include "wr_op.h"
+
+#include "wr_conn.h"
+
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/** Touch each page of a range by reading it: no mapping, so a file that is
+ *  truncated meanwhile is a short read and not a SIGBUS. */
+static apr_status_t page_in(int fd, int64_t offset, size_t len)
+{
+    char buf[65536];
+
+    (void)posix_fadvise(fd, offset, (off_t)len, POSIX_FADV_WILLNEED);
+    while (len > 0) {
+        size_t want = len < sizeof(buf) ? len : sizeof(buf);
+        ssize_t n = pread(fd, buf, want, offset);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? errno : APR_SUCCESS;
+        }
+        offset += n;
+        len -= (size_t)n;
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_range(wr_op *op)
+{
+    op->done = 0;
+    while (op->done < op->len) {
+        ssize_t n = pread(op->fd, (char *)op->buf + op->done,
+                          op->len - op->done, op->offset + (int64_t)op->done);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        op->done += (size_t)n;
+    }
+    return APR_SUCCESS;
+}
+
+void wr_op_run(wr_op *op)
+{
+    op->tries++;
+    switch (op->kind) {
+    case WR_OP_LOOKUP:
+        op->status =
+            wr__open_below(op->dir, op->path, op->resolve, &op->fd, &op->st);
+        break;
+    case WR_OP_STAT:
+        op->status = wr__stat_below(op->dir, op->path, op->resolve, &op->st);
+        break;
+    case WR_OP_PAGE:
+        op->status = page_in(op->fd, op->offset, op->len);
+        break;
+    case WR_OP_READ:
+        op->status = read_range(op);
+        break;
+    case WR_OP_FUNC:
+        op->status = op->func(op);
+        break;
+    }
+}
+
+bool wr_op_finish(wr_op *op)
+{
+    wr_conn *c = op->conn;
+
+    /* From here on the op may be reused or freed by the connection's owner;
+     * the connection itself lives until the post below is counted. */
+    atomic_store_explicit(&op->is_done, true, memory_order_release);
+    return wr_conn_post(c, WR_POST_OP);
+}

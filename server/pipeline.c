@@ -1,0 +1,149 @@
+/*
+ * pipeline.c - a request's way through the phases, written once for all MPMs.
+ *
+ * Runs in the connection's owner's thread.  Where a hook has to wait, the
+ * position (phase, hook) stays in the request, and the same hook is called
+ * again when what it asked for has come.
+ */
+#include "request.h"
+
+#include "child.h"
+#include "conn.h"
+#include "hook.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+/** The path cache has the answer of the phases that may be passed over. */
+static void use_name(wr_request *r, wr__name *name)
+{
+    r->core->name = name;
+    r->uri = name->uri;
+    r->filename = name->filename;
+    r->root = name->root;
+    r->root_path = name->root_path;
+    r->dir_config = name->dir_config;
+    r->content_type = name->content_type;
+    r->content_encoding = name->content_encoding;
+    r->content_language = name->content_language;
+    r->core->header = name->header;
+    r->core->header_len = name->header_len;
+    r->file = &name->file->file;
+    wr_file_ref(r->file);
+}
+
+/** Before the path is looked at: is it known? */
+static int find_path(wr_request *r)
+{
+    const struct wr_child_core *core = r->conn->child->core;
+    const char *path = r->core->path;
+    const char *query;
+    size_t len = r->core->path_len;
+    wr__name *name;
+
+    if (!path) {
+        return 0; /* "*", or the authority of a CONNECT */
+    }
+    query = memchr(path, '?', len);
+    r->core->key_len = query ? (size_t)(query - path) : len;
+    name = wr__cache_name(core->cache, r->server, path, r->core->key_len,
+                          r->core->now_ns);
+    if (name) {
+        use_name(r, name);
+        if (query) {
+            r->args =
+                apr_pstrmemdup(r->pool, query + 1, len - r->core->key_len - 1);
+        }
+        return 0;
+    }
+    return wr__path_from_target(r, path, len);
+}
+
+/** Start again with another r->uri: what was found before does not hold. */
+static void restart(wr_request *r)
+{
+    wr__request_end_calls(r);
+    wr_file_unref(r->file);
+    r->file = NULL;
+    r->filename = r->root_path = r->path_info = NULL;
+    r->root = NULL;
+    r->core->first_dir =
+        r->core->first_dir ? r->core->first_dir : r->dir_config;
+    r->dir_config = r->server->dir_config;
+    r->core->phase = WR__TRANSLATE_NAME;
+    r->core->hook = 0;
+}
+
+/** The answer may be kept if all that made it depends on no more than the
+ *  name, and access to what it names is asked where it would be asked. */
+static void keep_name(wr_request *r)
+{
+    if (r->core->is_cacheable && !r->core->name && r->core->path
+        && !r->path_info && r->file && r->file->is_regular
+        && (!r->core->first_dir || r->core->first_dir == r->dir_config)) {
+        wr__cache_add_name(r->conn->child->core->cache, r, r->core->path,
+                           r->core->key_len);
+    }
+}
+
+/** One phase from its present hook on.  @return WR_OK when it is over. */
+static wr_result run_phase(wr_request *r, const wr__phase *phase)
+{
+    wr_result result;
+
+    for (; r->core->hook < phase->count; r->core->hook++) {
+        const wr__hook *hook = &phase->hooks[r->core->hook];
+
+        if (r->dir_config->inactive & hook->bit) {
+            continue;
+        }
+        r->core->call_next = &r->core->calls;
+        result = hook->run(r);
+        if (result == WR_SUSPENDED) {
+            return result;
+        }
+        if (r->core->calls) {
+            wr__request_end_calls(r);
+        }
+        if (phase->is_cached && !hook->is_cacheable) {
+            r->core->is_cacheable = false;
+        }
+        if (result == WR_DECLINED || (result == WR_OK && !phase->is_first)) {
+            continue;
+        }
+        return result;
+    }
+    return WR_OK;
+}
+
+wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
+{
+    wr_result result;
+
+    r->core->now_ns = self->now_ns;
+    for (;;) {
+        const wr__phase *phase = &wr__phases[r->core->phase];
+
+        if (!(phase->is_cached && r->core->name)) {
+            result = run_phase(r, phase);
+            if (result == WR_REDIRECTED) {
+                restart(r);
+                continue;
+            }
+            if (result != WR_OK || r->core->phase == WR__HANDLER) {
+                return result;
+            }
+        }
+        if (r->core->phase == WR__POST_READ_REQUEST) {
+            result = find_path(r);
+            if (result != 0) {
+                return result;
+            }
+        }
+        if (r->core->phase == WR__FIXUPS) {
+            keep_name(r);
+        }
+        r->core->phase++;
+        r->core->hook = 0;
+    }
+}

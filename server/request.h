@@ -1,0 +1,89 @@
+/*
+ * request.h - a request's inside.
+ */
+#ifndef WR__REQUEST_H
+#define WR__REQUEST_H
+
+#include "wr_op.h"
+#include "wr_request.h"
+
+#include "cache.h"
+#include "http_parse.h"
+#include "stock.h"
+
+#define WR__REQUEST_MAGIC 0x52455155u
+#define WR__REDIRECTS_MAX 10
+
+/** A look-up of a file: see lookup.h. */
+typedef struct wr__lookup {
+    uint8_t state;
+    wr__file *file;  /**< result, counted; NULL: error says why */
+    wr__file *stale; /**< being looked at again, counted */
+    apr_status_t error;
+} wr__lookup;
+
+/** Something that the running hook asked for.  A hook that is called again
+ *  meets the same calls in the same order. */
+typedef struct wr__call {
+    struct wr__call *next;
+    wr_op op;
+    wr__lookup lookup;
+} wr__call;
+
+struct wr_request_core {
+    wr__arena *arena;
+    int64_t now_ns;       /**< the owner's clock at its last step */
+    int phase, hook;      /**< where the pipeline stands */
+    wr_op *asked;         /**< out, or come back and not looked at */
+    wr__call *calls;      /**< of the running hook */
+    wr__call **call_next; /**< the one it will ask for next */
+    bool is_cacheable;    /**< all that ran so far was */
+    bool is_linear;       /**< a linear handler runs, or ran */
+    bool wants_body;      /**< a hook waits for the body */
+    bool has_body;        /**< it is all there */
+    uint8_t redirects;
+    wr__name *name;     /**< the cached answer in use, counted */
+    const char *header; /**< fields of the content, ready made */
+    size_t header_len;
+    apr_status_t lookup_error;
+    apr_bucket_brigade *out; /**< what was appended */
+    apr_bucket_alloc_t *list;
+    size_t head_bytes;        /**< of the response, not content */
+    const char *path;         /**< of the target: with its query, not decoded */
+    size_t path_len, key_len; /**< key: without the query */
+    wr_dir_config *first_dir; /**< before a redirect, or NULL */
+    wr_linear_fn *linear;
+    wr_result linear_result;
+    int body_status; /**< why the body can't be had, or 0 */
+    char *body;
+    size_t body_len, body_size;
+    const char *client;
+    apr_table_t *headers_in;
+};
+
+/** A new request of @a c, with nothing in it but its pool. */
+wr_request *wr__request_create(wr_conn *c, wr_thread *self);
+/** Fill it from a parsed head.  @return 0, or the status that refuses it. */
+int wr__request_read_head(wr_request *r, const wr__head *head,
+                          const unsigned char *data, size_t len);
+/** Let go of all it holds. */
+void wr__request_destroy(wr_request *r, wr_thread *self);
+
+/** Does the client want the connection to stay? */
+bool wr__request_wants_keep_alive(const wr_request *r);
+
+/** From the target to r->uri and r->args.  @return 0 or a status. */
+int wr__path_from_target(wr_request *r, const char *path, size_t len);
+
+/** The running hook has answered: forget what it asked for. */
+void wr__request_end_calls(wr_request *r);
+
+/** Run the phases from where they stand.  @return WR_OK when the handler is
+ *  done, WR_SUSPENDED, or a status. */
+wr_result wr__pipeline_run(wr_request *r, wr_thread *self);
+
+/** Append what was made (or, with status, an error) to the connection's
+ *  output, head first and the request's end last. */
+void wr__response_send(wr_request *r, wr_thread *self, int status);
+
+#endif

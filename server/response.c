@@ -1,0 +1,303 @@
+/*
+ * response.c - from what a handler left in a request to bytes in the output:
+ * status line, fields, framing, content, the request's end.
+ *
+ * Runs in the connection's owner's thread.  A response to a cached file is
+ * three copies into one piece of memory and no table.
+ */
+#include "response.h"
+
+#include "wr_log.h"
+#include "wr_version.h"
+
+#include "bucket.h"
+#include "conn.h"
+#include "request.h"
+#include "thread.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/** A piece of memory that is filled from the front; sized beforehand. */
+typedef struct writer {
+    char *at, *end;
+} writer;
+
+static void put_mem(writer *w, const void *data, size_t len)
+{
+    assert(len <= (size_t)(w->end - w->at));
+    memcpy(w->at, data, len);
+    w->at += len;
+}
+
+static void put_str(writer *w, const char *text)
+{
+    put_mem(w, text, strlen(text));
+}
+
+#define put_lit(w, literal) put_mem((w), (literal), sizeof(literal) - 1)
+
+static void put_number(writer *w, int64_t n)
+{
+    char digits[24];
+    char *at = digits + sizeof(digits);
+
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    put_mem(w, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static void put_field(writer *w, const char *name, const char *value)
+{
+    put_str(w, name);
+    put_lit(w, ": ");
+    put_str(w, value);
+    put_lit(w, "\r\n");
+}
+
+static size_t field_size(const char *name, const char *value)
+{
+    return value ? strlen(name) + strlen(value) + 4 : 0;
+}
+
+/** What a module sets may hold anything: no line may be smuggled in. */
+static int is_field_safe(const char *value)
+{
+    return value[strcspn(value, "\r\n")] == '\0';
+}
+
+static int measure_field(void *baton, const char *name, const char *value)
+{
+    size_t *size = baton;
+
+    *size += field_size(name, value);
+    return 1;
+}
+
+static int write_field(void *baton, const char *name, const char *value)
+{
+    if (is_field_safe(value)) {
+        put_field(baton, name, value);
+    }
+    return 1;
+}
+
+size_t wr__content_header(const wr_request *r, char *buf, size_t size)
+{
+    const wr__file *file = (const wr__file *)r->file;
+    writer w = {buf, buf + size};
+
+    if (200 + field_size("Content-Type", r->content_type)
+            + field_size("Content-Encoding", r->content_encoding)
+            + field_size("Content-Language", r->content_language)
+        > size) {
+        return 0;
+    }
+    put_field(&w, "Last-Modified", file->last_modified);
+    put_field(&w, "ETag", file->etag);
+    put_lit(&w, "Content-Length: ");
+    put_number(&w, file->file.size);
+    put_lit(&w, "\r\n");
+    if (r->content_type) {
+        put_field(&w, "Content-Type", r->content_type);
+    }
+    if (r->content_encoding) {
+        put_field(&w, "Content-Encoding", r->content_encoding);
+    }
+    if (r->content_language) {
+        put_field(&w, "Content-Language", r->content_language);
+    }
+    return (size_t)(w.at - buf);
+}
+
+/** A status that has no content, whatever a handler made (RFC 9110, 6.4.1). */
+static bool has_no_content(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+static void put_status_line(writer *w, int status)
+{
+    if (status == 200) {
+        put_lit(w, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    put_lit(w, "HTTP/1.1 ");
+    put_number(w, status);
+    put_lit(w, " ");
+    put_str(w, wr_status_text(status));
+    put_lit(w, "\r\n");
+}
+
+/** RFC 9112, 9.3: what the client can't know from the version is said. */
+static void put_connection(writer *w, const wr_request *r)
+{
+    if (!r->keep_alive) {
+        put_lit(w, "Connection: close\r\n");
+    }
+    else if (r->version_minor == 0) {
+        put_lit(w, "Connection: keep-alive\r\n");
+    }
+}
+
+/** All fields but the ready-made ones. */
+static void put_content_fields(writer *w, const wr_request *r)
+{
+    if (r->content_length >= 0 && !has_no_content(r->status)) {
+        put_lit(w, "Content-Length: ");
+        put_number(w, r->content_length);
+        put_lit(w, "\r\n");
+    }
+    if (r->content_type && !has_no_content(r->status)) {
+        put_field(w, "Content-Type", r->content_type);
+    }
+    if (r->content_encoding) {
+        put_field(w, "Content-Encoding", r->content_encoding);
+    }
+    if (r->content_language) {
+        put_field(w, "Content-Language", r->content_language);
+    }
+}
+
+static size_t measure_head(const wr_request *r)
+{
+    size_t size = 256 + strlen(wr_status_text(r->status));
+
+    size += r->core->header_len;
+    size += field_size("Content-Type", r->content_type);
+    size += field_size("Content-Encoding", r->content_encoding);
+    size += field_size("Content-Language", r->content_language);
+    if (r->headers_out) {
+        apr_table_do(measure_field, &size, r->headers_out, NULL);
+    }
+    if (r->err_headers_out) {
+        apr_table_do(measure_field, &size, r->err_headers_out, NULL);
+    }
+    return size;
+}
+
+/** The head, as one piece in the request's pool. */
+static apr_bucket *make_head(wr_request *r, wr_thread *self,
+                             apr_bucket_alloc_t *list)
+{
+    size_t size = measure_head(r);
+    char *buf = apr_palloc(r->pool, size);
+    writer w = {buf, buf + size};
+
+    put_status_line(&w, r->status);
+    put_lit(&w, "Date: ");
+    put_mem(&w, wr__thread_date(self), WR__DATE_LEN);
+    put_lit(&w, "\r\nServer: " WR_SERVER_PRODUCT "/" WR_VERSION "\r\n");
+    if (r->core->header_len) {
+        put_mem(&w, r->core->header, r->core->header_len);
+    }
+    else {
+        put_content_fields(&w, r);
+    }
+    if (r->headers_out && r->status < 400) {
+        apr_table_do(write_field, &w, r->headers_out, NULL);
+    }
+    if (r->err_headers_out) {
+        apr_table_do(write_field, &w, r->err_headers_out, NULL);
+    }
+    put_connection(&w, r);
+    put_lit(&w, "\r\n");
+    r->core->head_bytes += (size_t)(w.at - buf);
+    return apr_bucket_immortal_create(buf, (apr_size_t)(w.at - buf), list);
+}
+
+/** A short page that says what is wrong. */
+static void make_error_page(wr_request *r, int status)
+{
+    const char *text = wr_status_text(status);
+
+    if (r->core->out) {
+        apr_brigade_cleanup(r->core->out);
+    }
+    r->status = status;
+    r->core->header_len = 0;
+    r->content_encoding = r->content_language = NULL;
+    r->content_length = -1;
+    if (has_no_content(status)) {
+        return;
+    }
+    r->content_type = "text/html; charset=utf-8";
+    wr_request_printf(r,
+                      "<!DOCTYPE html>\n<html lang=\"en\"><head><title>%d "
+                      "%s</title></head>\n<body><h1>%s</h1></body></html>\n",
+                      status, text, text);
+}
+
+/** The sum of the lengths of what was appended. */
+static int64_t measure_content(const wr_request *r)
+{
+    int64_t len = 0;
+    const apr_bucket *b;
+
+    if (!r->core->out) {
+        return 0;
+    }
+    for (b = APR_BRIGADE_FIRST(r->core->out);
+         b != APR_BRIGADE_SENTINEL(r->core->out); b = APR_BUCKET_NEXT(b)) {
+        if (b->length == (apr_size_t)-1) {
+            return -1;
+        }
+        len += (int64_t)b->length;
+    }
+    return len;
+}
+
+/** Metadata of others means nothing to the output, and would break the rule
+ *  that its first bucket has bytes. */
+static void drop_metadata(apr_bucket_brigade *bb)
+{
+    apr_bucket *b = APR_BRIGADE_FIRST(bb);
+
+    while (b != APR_BRIGADE_SENTINEL(bb)) {
+        apr_bucket *next = APR_BUCKET_NEXT(b);
+
+        if (b->length == 0) {
+            apr_bucket_delete(b);
+        }
+        b = next;
+    }
+}
+
+void wr__response_send(wr_request *r, wr_thread *self, int status)
+{
+    wr_conn *c = r->conn;
+    wr_end *e = c->ends;
+    wr_kit *kit = wr__conn_lend(c, self);
+    int64_t len;
+
+    if (status >= 300) {
+        make_error_page(r, status);
+    }
+    len = measure_content(r);
+    if (len < 0) {
+        wr_log_request(r, WR_LOG_ERROR, 0,
+                       "a handler made content whose length is not known");
+        make_error_page(r, 500);
+        len = measure_content(r);
+    }
+    if (r->content_length < 0 || len > 0) {
+        r->content_length = len;
+    }
+    APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
+    if (r->core->out) {
+        if (r->is_head || has_no_content(r->status)) {
+            apr_brigade_cleanup(r->core->out);
+        }
+        drop_metadata(r->core->out);
+        APR_BRIGADE_CONCAT(e->out, r->core->out);
+    }
+    APR_BRIGADE_INSERT_TAIL(e->out, wr__bucket_end_create(r, kit->list));
+    if (!r->keep_alive) {
+        wr__end_finish(e);
+    }
+}

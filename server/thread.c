@@ -1,0 +1,61 @@
+/*
+ * thread.c - the threads that step connections: names, clocks, what each
+ * keeps for itself.
+ */
+#include "thread.h"
+
+#include "child.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+wr_thread *wr_thread_init(wr_child *child, const char *role)
+{
+    wr_thread *self = calloc(1, sizeof(*self) + sizeof(*self->core));
+    char name[16];
+
+    if (!self) {
+        abort();
+    }
+    self->core = (struct wr_thread_core *)(self + 1);
+    self->child = child;
+    apr_cpystrn(self->role, role, sizeof(self->role));
+    apr_snprintf(name, sizeof(name), "weir:%s", role);
+    prctl(PR_SET_NAME, name);
+    self->core->log_slot = wr__log_slot_claim();
+    wr_thread_tick(self);
+    return self;
+}
+
+void wr_thread_finish(wr_thread *self)
+{
+    wr__stock_bin_empty(self->child->core->stock, &self->core->bin);
+    if (self->core->log_slot) {
+        wr__log_slot_release(self->core->log_slot);
+    }
+    free(self);
+}
+
+void wr_thread_tick(wr_thread *self)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    self->now_ns = t.tv_sec * WR_SEC + t.tv_nsec;
+    clock_gettime(CLOCK_REALTIME, &t);
+    self->wall_us = t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+const char *wr__thread_date(wr_thread *self)
+{
+    int64_t second = self->wall_us / 1000000;
+
+    if (second != self->core->date_second) {
+        apr_rfc822_date(self->core->date, second * 1000000);
+        self->core->date_second = second;
+    }
+    return self->core->date;
+}
