@@ -43,16 +43,36 @@ const wr_command *wr__command_find(const wr_command *table, const char *name)
     return NULL;
 }
 
-static const known_command *find_known(const wr__walk *walk, const char *name)
+/* A section may share its name with a directive: MPM does. */
+static const char *command_key(const char *name, bool is_section,
+                               apr_pool_t *pool)
 {
-    return apr_hash_get(walk->commands, lower(name, walk->temp_pool),
+    const char *text = lower(name, pool);
+
+    return is_section ? apr_pstrcat(pool, "<", text, NULL) : text;
+}
+
+/* A section of that name if it is one, else a directive; else the other. */
+static const known_command *find_known(const wr__walk *walk,
+                                       const wr_directive *d)
+{
+    const known_command *known;
+
+    known = apr_hash_get(walk->commands,
+                         command_key(d->name, d->is_section, walk->temp_pool),
+                         APR_HASH_KEY_STRING);
+    if (known) {
+        return known;
+    }
+    return apr_hash_get(walk->commands,
+                        command_key(d->name, !d->is_section, walk->temp_pool),
                         APR_HASH_KEY_STRING);
 }
 
 static void add_commands(wr__walk *walk, const wr_module *module)
 {
     for (const wr_command *c = module->commands; c && c->name; c++) {
-        const char *key = lower(c->name, walk->temp_pool);
+        const char *key = command_key(c->name, c->is_section, walk->temp_pool);
         known_command *known;
 
         if (apr_hash_get(walk->commands, key, APR_HASH_KEY_STRING)) {
@@ -120,12 +140,6 @@ const char *wr__context_text(unsigned context, apr_pool_t *pool)
         }
     }
     return text;
-}
-
-static void complain(const wr__walk *walk, const wr_directive *d,
-                     const char *text)
-{
-    wr__errors_add(walk->errors, d->file, d->line, "%s", text);
 }
 
 static const char *count_text(const wr_command *c, apr_pool_t *pool)
@@ -324,17 +338,29 @@ static void unknown_name(const wr__walk *walk, const wr_directive *d)
 /* carrying out --------------------------------------------------------------
  */
 
+/* A section's configuration of a module comes into being with the module's
+ * first directive there: without one, what is around the section holds. */
+static void *lazily(void **config, void *(*create)(apr_pool_t *pool),
+                    apr_pool_t *pool)
+{
+    if (!*config && create) {
+        *config = create(pool);
+    }
+    return *config;
+}
+
 /* What a command's function works on. */
 static void *config_for(const known_command *known, const wr_command_call *call)
 {
-    bool per_directory = (known->command->context & WR_IN_DIRECTORY) != 0;
+    const wr_module *m = known->module;
 
-    if (known->module != &wr__core_module) {
-        return per_directory ? wr_dir_config_of(call->dir, known->module)
-                             : wr_server_config(call->server, known->module);
+    if (known->command->context & WR_IN_DIRECTORY) {
+        return lazily(&wr_dir_config_of(call->dir, m), m->create_dir_config,
+                      call->pool);
     }
-    if (per_directory) {
-        return wr_dir_config_of(call->dir, &wr__core_module);
+    if (m != &wr__core_module) {
+        return lazily(&wr_server_config(call->server, m),
+                      m->create_server_config, call->pool);
     }
     return known->command->context & WR_IN_SERVER ? (void *)call->server
                                                   : (void *)call->walk->config;
@@ -363,38 +389,29 @@ static const char *check_form(const wr_command *c, const wr_command_call *call)
     return wr__walk_check_args(c, d, call->temp_pool);
 }
 
-/* What is wrong, with the directive's name before it unless it is there. */
-static void complain_of(const wr_command_call *call, const char *error)
-{
-    const wr_command *c = call->command;
-    size_t len = strlen(c->name);
-
-    if (strncasecmp(error, c->name, len) != 0) {
-        const char *colon = strncmp(error, "takes ", 6) == 0
-                                    || strncmp(error, "is ", 3) == 0
-                                    || strncmp(error, "can't stand ", 12) == 0
-                                ? ""
-                                : ":";
-
-        error = apr_pstrcat(call->temp_pool, c->is_section ? "<" : "", c->name,
-                            c->is_section ? ">" : "", colon, " ", error, NULL);
-    }
-    complain(call->walk, call->directive, error);
-}
-
 static void run_command(wr_command_call *call, const wr_command *c,
                         void *config)
 {
     const wr_directive *d = call->directive;
+    const char *name = c->is_section
+                           ? apr_psprintf(call->temp_pool, "<%s>", c->name)
+                           : c->name;
     const char *error;
 
     call->command = c;
     error = check_form(c, call);
-    if (!error) {
-        error = c->run(call, config, d->argc, d->argv);
-    }
     if (error) {
-        complain_of(call, error);
+        wr__errors_add(call->walk->errors, d->file, d->line, "%s %s", name,
+                       error);
+        return;
+    }
+    error = c->run(call, config, d->argc, d->argv);
+    if (error) {
+        bool names_itself = strncasecmp(error, c->name, strlen(c->name)) == 0;
+
+        wr__errors_add(call->walk->errors, d->file, d->line, "%s%s%s",
+                       names_itself ? "" : name, names_itself ? "" : ": ",
+                       error);
     }
 }
 
@@ -413,7 +430,7 @@ static void run_directive(wr_command_call *call)
 {
     const wr_directive *d = call->directive;
     wr__walk *walk = call->walk;
-    const known_command *known = find_known(walk, d->name);
+    const known_command *known = find_known(walk, d);
     wr__mpm_use *use = walk->mpm;
     const wr_command *c;
 

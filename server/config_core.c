@@ -1,0 +1,908 @@
+/*
+ * config_core.c - the core's directives: their table and their functions.
+ *
+ * Runs where a configuration is read, in one thread.  <VirtualHost> and
+ * <Directory> are in config_server.c; what the reader carries out while it
+ * reads (Include, <IfModule>, LoadModule, ...) stands here only to be checked
+ * and listed.
+ */
+#include "config_core.h"
+
+#include "wr_file.h"
+#include "wr_hook.h"
+#include "wr_log.h"
+
+#include "config_server.h"
+
+#include <apr_file_info.h>
+#include <apr_lib.h>
+#include <apr_network_io.h>
+#include <apr_strings.h>
+#include <apr_user.h>
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define DAY (86400 * WR_SEC)
+
+/* A user or group that is not known yet. */
+#define NO_ID ((gid_t)-1)
+
+/* servers ------------------------------------------------------------------ */
+
+/* wr_set_* for a field of wr_server, which remembers what was given. */
+#define SERVER_FIELD(NAME, SET)                                            \
+    static const char *NAME(wr_command_call *call, void *config, int argc, \
+                            const char *const *argv)                       \
+    {                                                                      \
+        wr__server_mark(call->server, call->command->offset);              \
+        return SET(call, config, argc, argv);                              \
+    }
+SERVER_FIELD(set_server_time, wr_set_time)
+SERVER_FIELD(set_server_flag, wr_set_flag)
+SERVER_FIELD(set_server_int, wr_set_int)
+
+static const char *set_document_root(wr_command_call *call, void *config,
+                                     int argc, const char *const *argv)
+{
+    wr_server *server = config;
+    const char *path = wr_server_root_relative(call, argv[0]);
+    apr_status_t status;
+    wr_root *root = wr__root_open(path, call->pool, &status);
+    char text[120];
+
+    (void)argc;
+    if (!root) {
+        return apr_psprintf(call->pool, "could not open %s: %s", path,
+                            apr_strerror(status, text, sizeof(text)));
+    }
+    server->root = root;
+    server->document_root = root->path;
+    wr__server_mark(server, offsetof(wr_server, root));
+    wr__server_mark(server, offsetof(wr_server, document_root));
+    return NULL;
+}
+
+/* A host name, or an address literal, in lower case.  wild: * and ? too. */
+static const char *check_host(wr_command_call *call, const char *name,
+                              bool wild, const char **host)
+{
+    char *text = apr_pstrdup(call->pool, name);
+
+    for (char *c = text; *c; c++) {
+        *c = (char)apr_tolower(*c);
+        if (!apr_isalnum(*c) && !strchr(wild ? "-._*?[]:" : "-._[]:", *c)) {
+            return apr_psprintf(call->pool, "\"%.200s\" is not a host name",
+                                name);
+        }
+    }
+    if (!*text) {
+        return "an empty name";
+    }
+    *host = text;
+    return NULL;
+}
+
+static const char *set_server_name(wr_command_call *call, void *config,
+                                   int argc, const char *const *argv)
+{
+    wr_server *server = config;
+    const char *text = argv[0], *scheme_end = strstr(text, "://"), *error;
+    char *host, *scope;
+    apr_port_t port;
+
+    (void)argc;
+    if (scheme_end) {
+        text = scheme_end + 3;
+    }
+    if (apr_parse_addr_port(&host, &scope, &port, text, call->pool)
+            != APR_SUCCESS
+        || !host || scope) {
+        return apr_psprintf(call->pool, "\"%.200s\" is not HOST or HOST:PORT",
+                            argv[0]);
+    }
+    if (strchr(host, ':')) {
+        host = apr_pstrcat(call->pool, "[", host, "]", NULL);
+    }
+    error = check_host(call, host, false, &server->name);
+    if (!error) {
+        server->port = port;
+        wr__server_mark(server, offsetof(wr_server, name));
+        wr__server_mark(server, offsetof(wr_server, port));
+    }
+    return error;
+}
+
+static const char *add_server_alias(wr_command_call *call, void *config,
+                                    int argc, const char *const *argv)
+{
+    wr_server *server = config;
+
+    for (int i = 0; i < argc; i++) {
+        const char *alias;
+        const char *error = check_host(call, argv[i], true, &alias);
+
+        if (error) {
+            return error;
+        }
+        APR_ARRAY_PUSH(server->aliases, const char *) = alias;
+    }
+    return NULL;
+}
+
+/* The path of an error log, or "stderr". */
+static const char *set_error_log(wr_command_call *call, void *config, int argc,
+                                 const char *const *argv)
+{
+    wr_server *server = config;
+    wr__config *whole = call->walk->config;
+    const char *target = argv[0];
+
+    (void)argc;
+    if (target[0] == '|' || strncmp(target, "syslog", 6) == 0) {
+        return "is a file or \"stderr\"; pipes and syslog are not supported";
+    }
+    if (strcmp(target, "stderr") != 0) {
+        target = wr_server_root_relative(call, target);
+    }
+    if (server == whole->main_server) {
+        whole->error_log = target;
+        return NULL;
+    }
+    wr__core_server_of(server)->error_log = target;
+    return NULL;
+}
+
+static const char *set_log_level(wr_command_call *call, void *config, int argc,
+                                 const char *const *argv)
+{
+    static const char *const names[] = {"emerg", "alert",  "crit", "error",
+                                        "warn",  "notice", "info", "debug"};
+    wr_server *server = config;
+
+    (void)argc;
+    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
+        if (strcasecmp(names[i], argv[0]) == 0) {
+            server->log_level = i;
+            wr__server_mark(server, offsetof(wr_server, log_level));
+            return NULL;
+        }
+    }
+    return apr_psprintf(call->pool,
+                        "\"%.100s\" is none of emerg, alert, crit, error, "
+                        "warn, notice, info, debug",
+                        argv[0]);
+}
+
+/* the process ----------------------------------------------------------------
+ */
+
+/* The address of a Listen in its one spelling; NULL: any. */
+static const char *listen_address(wr_command_call *call, const char *host,
+                                  const char **address)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    char text[INET6_ADDRSTRLEN];
+    int family = strchr(host, ':') ? AF_INET6 : AF_INET;
+
+    if (strcmp(host, "*") == 0) {
+        *address = NULL;
+        return NULL;
+    }
+    if (inet_pton(family, host, bytes) != 1) {
+        return apr_psprintf(call->pool,
+                            "\"%.200s\" is not a numeric address (IPv6 "
+                            "stands in brackets: [::1]:8080)",
+                            host);
+    }
+    *address =
+        apr_pstrdup(call->pool, inet_ntop(family, bytes, text, sizeof(text)));
+    return NULL;
+}
+
+static bool is_same_address(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static const char *add_listen(wr_command_call *call, void *config, int argc,
+                              const char *const *argv)
+{
+    wr__config *whole = config;
+    wr__listen *l = apr_pcalloc(call->pool, sizeof(*l));
+    const char *error;
+    char *host, *scope;
+    apr_port_t port;
+
+    (void)argc;
+    if (apr_parse_addr_port(&host, &scope, &port, argv[0], call->pool)
+            != APR_SUCCESS
+        || scope || port == 0) {
+        return apr_psprintf(call->pool,
+                            "\"%.200s\" is not PORT, IPv4:PORT or [IPv6]:PORT "
+                            "with a port of 1 to 65535",
+                            argv[0]);
+    }
+    error = host ? listen_address(call, host, &l->address) : NULL;
+    if (error) {
+        return error;
+    }
+    l->port = port;
+    l->file = call->directive->file;
+    l->line = call->directive->line;
+    for (int i = 0; i < whole->listens->nelts; i++) {
+        const wr__listen *other =
+            APR_ARRAY_IDX(whole->listens, i, const wr__listen *);
+
+        if (other->port == port
+            && is_same_address(other->address, l->address)) {
+            return apr_psprintf(call->pool,
+                                "%.200s is listened on already by %s:%d",
+                                argv[0], other->file, other->line);
+        }
+    }
+    APR_ARRAY_PUSH(whole->listens, wr__listen *) = l;
+    return NULL;
+}
+
+/* "#33" or a name.  *gid: the user's own group, NO_ID if it has no entry. */
+static const char *find_user(const char *name, uid_t *uid, gid_t *gid,
+                             apr_pool_t *pool)
+{
+    apr_uid_t found;
+    apr_gid_t group;
+    char *by_number = NULL;
+    int64_t number;
+
+    if (name[0] == '#') {
+        const char *error =
+            wr_parse_int(pool, name + 1, 0, UINT_MAX - 1, &number);
+
+        if (error) {
+            return error;
+        }
+        *uid = (uid_t)number;
+        *gid = NO_ID;
+        if (apr_uid_name_get(&by_number, *uid, pool) != APR_SUCCESS) {
+            return NULL;
+        }
+        name = by_number;
+    }
+    if (apr_uid_get(&found, &group, name, pool) != APR_SUCCESS) {
+        return apr_psprintf(pool, "there is no user \"%.100s\"", name);
+    }
+    *uid = found;
+    *gid = group;
+    return NULL;
+}
+
+/* Who serves matters only to a server that may choose. */
+static const char *set_user(wr_command_call *call, void *config, int argc,
+                            const char *const *argv)
+{
+    wr__config *whole = config;
+    gid_t own_group = NO_ID;
+    const char *error = NULL;
+
+    (void)argc;
+    if (geteuid() == 0) {
+        error = find_user(argv[0], &whole->uid, &own_group, call->pool);
+    }
+    if (!error) {
+        whole->user = argv[0];
+        if (!whole->group) {
+            whole->gid = own_group;
+        }
+    }
+    return error;
+}
+
+static const char *set_group(wr_command_call *call, void *config, int argc,
+                             const char *const *argv)
+{
+    wr__config *whole = config;
+    apr_gid_t gid;
+    int64_t number;
+
+    (void)argc;
+    if (geteuid() == 0 && argv[0][0] == '#') {
+        const char *error =
+            wr_parse_int(call->pool, argv[0] + 1, 0, UINT_MAX - 1, &number);
+
+        if (error) {
+            return error;
+        }
+        whole->gid = (gid_t)number;
+    }
+    else if (geteuid() == 0) {
+        if (apr_gid_get(&gid, argv[0], call->pool) != APR_SUCCESS) {
+            return apr_psprintf(call->pool, "there is no group \"%.100s\"",
+                                argv[0]);
+        }
+        whole->gid = gid;
+    }
+    whole->group = argv[0];
+    return NULL;
+}
+
+static const char *set_request_timeout(wr_command_call *call, void *config,
+                                       int argc, const char *const *argv)
+{
+    wr__config *whole = config;
+
+    for (int i = 0; i < argc; i++) {
+        const char *error;
+
+        if (strncasecmp(argv[i], "header=", 7) != 0) {
+            return apr_psprintf(call->pool,
+                                "\"%.100s\" is not header=TIME, the only form "
+                                "there is",
+                                argv[i]);
+        }
+        error = wr_parse_time(call->pool, argv[i] + 7, WR_MS, DAY,
+                              &whole->head_timeout_ns);
+        if (error) {
+            return error;
+        }
+    }
+    return NULL;
+}
+
+static const char *set_cache_content(wr_command_call *call, void *config,
+                                     int argc, const char *const *argv)
+{
+    wr__config *whole = config;
+
+    (void)argc;
+    if (strcasecmp(argv[0], "memory") == 0) {
+        whole->cache_content = 1;
+    }
+    else if (strcasecmp(argv[0], "off") == 0) {
+        whole->cache_content = 0;
+    }
+    else {
+        return apr_psprintf(call->pool, "\"%.100s\" is neither off nor memory",
+                            argv[0]);
+    }
+    return NULL;
+}
+
+/* directories ----------------------------------------------------------------
+ */
+
+static const char *set_handler(wr_command_call *call, void *config, int argc,
+                               const char *const *argv)
+{
+    wr__core_dir *dir = config;
+
+    (void)argc;
+    dir->handler = strcasecmp(argv[0], "none") == 0
+                       ? ""
+                       : apr_pstrdup(call->pool, argv[0]);
+    return NULL;
+}
+
+/* sections and what is read early
+ * ---------------------------------------------- */
+
+static const char *run_mpm_section(wr_command_call *call, void *config,
+                                   int argc, const char *const *argv)
+{
+    wr__walk *walk = call->walk;
+    wr_command_call inside = *call;
+    wr_module *module;
+    const char *error =
+        wr__mpm_open(&module, argv[0], walk->modules_dir, call->pool);
+
+    (void)config;
+    (void)argc;
+    if (error) {
+        return error;
+    }
+    inside.context = WR_IN_MPM;
+    walk->mpm = wr__walk_mpm(walk, module->mpm);
+    wr__walk_run(&inside, call->directive->first_child);
+    walk->mpm = NULL;
+    return NULL;
+}
+
+/* The reader and config_load.c have done it. */
+static const char *done_while_reading(wr_command_call *call, void *config,
+                                      int argc, const char *const *argv)
+{
+    (void)call;
+    (void)config;
+    (void)argc;
+    (void)argv;
+    return NULL;
+}
+
+/* the table
+ * -------------------------------------------------------------------- */
+
+#define IN_CONFIG(FIELD) .offset = offsetof(wr__config, FIELD)
+#define IN_SERVER(FIELD) .offset = offsetof(wr_server, FIELD)
+#define ONE_ARG          .min_args = 1, .max_args = 1
+
+static const wr_command commands[] = {
+    {.name = "ServerRoot",
+     .run = done_while_reading,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "directory",
+     .preset = WR_SERVER_ROOT,
+     .help = "Relative paths in the configuration lie below it."},
+    {.name = "LoadModule",
+     .run = done_while_reading,
+     .context = WR_IN_GLOBAL,
+     .min_args = 2,
+     .max_args = 2,
+     .args = "NAME_module file",
+     .help = "Load a module; an MPM's module selects that MPM."},
+    {.name = "MPM",
+     .run = done_while_reading,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "name",
+     .preset = "hybrid",
+     .help = "The architecture to serve by."},
+    {.name = "MPM",
+     .run = run_mpm_section,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "name",
+     .is_section = true,
+     .help = "Directives of one MPM: always checked, used when it runs."},
+    {.name = "VirtualHost",
+     .run = wr__run_virtual_host,
+     .context = WR_IN_GLOBAL,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "address[:port] ...",
+     .is_section = true,
+     .help = "A server of its own for these addresses and its names."},
+    {.name = "Directory",
+     .run = wr__run_directory,
+     .context = WR_IN_SERVERS,
+     .min_args = 1,
+     .max_args = 2,
+     .args = "path",
+     .is_section = true,
+     .help = "What holds for files in a directory and below it."},
+    {.name = "Listen",
+     .run = add_listen,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "[address:]port",
+     .help = "Accept connections there; may be given several times."},
+    {.name = "ListenBacklog",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(listen_backlog),
+     .min = 1,
+     .max = 65535,
+     .args = "connections",
+     .preset = "511",
+     .help = "Connections that the kernel keeps until they are accepted."},
+    {.name = "SendBufferSize",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(send_buffer_size),
+     .max = 1 << 30,
+     .args = "bytes",
+     .preset = "0",
+     .help = "The kernel's send buffer of a connection; 0: the system's."},
+    {.name = "ServerName",
+     .run = set_server_name,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "[scheme://]host[:port]",
+     .help = "The name by which the server calls itself and is called."},
+    {.name = "ServerAlias",
+     .run = add_server_alias,
+     .context = WR_IN_SERVER,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "host ...",
+     .help = "More names of a virtual host; * and ? match any letters."},
+    {.name = "DocumentRoot",
+     .run = set_document_root,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "directory",
+     .help = "Where the files are that are served."},
+    {.name = "ErrorLog",
+     .run = set_error_log,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "file|stderr",
+     .preset = WR_LOG_DIR "/error_log",
+     .help = "Where errors are written to."},
+    {.name = "LogLevel",
+     .run = set_log_level,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "emerg|alert|crit|error|warn|notice|info|debug",
+     .preset = "warn",
+     .help = "The least important messages that are written."},
+    {.name = "PidFile",
+     .run = wr_set_path,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(pid_file),
+     .args = "file",
+     .preset = WR_STATE_DIR "/weir.pid",
+     .help = "Holds the master's process number while it runs."},
+    {.name = "User",
+     .run = set_user,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "name|#number",
+     .preset = "www-data, or nobody",
+     .help = "Who serves, if the server is started by root."},
+    {.name = "Group",
+     .run = set_group,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "name|#number",
+     .preset = "the user's own",
+     .help = "The group that serves, if the server is started by root."},
+    {.name = "Timeout",
+     .run = set_server_time,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_SERVER(timeout_ns),
+     .min = WR_MS,
+     .max = DAY,
+     .args = "time",
+     .preset = "60",
+     .help = "How long a client may neither send nor take anything."},
+    {.name = "KeepAlive",
+     .run = set_server_flag,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_SERVER(keep_alive),
+     .args = "on|off",
+     .preset = "on",
+     .help = "Whether a connection may carry several requests."},
+    {.name = "MaxKeepAliveRequests",
+     .run = set_server_int,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_SERVER(max_keep_alive_requests),
+     .args = "requests",
+     .preset = "1000",
+     .help = "Requests in one connection; 0: any number."},
+    {.name = "KeepAliveTimeout",
+     .run = set_server_time,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_SERVER(keep_alive_timeout_ns),
+     .min = WR_MS,
+     .max = DAY,
+     .args = "time",
+     .preset = "5",
+     .help = "How long a connection is kept for the next request."},
+    {.name = "Processes",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(processes),
+     .min = 1,
+     .max = 1024,
+     .args = "number",
+     .preset = "1",
+     .help = "Processes that serve, each with the whole MPM in it."},
+    {.name = "MaxConnections",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(max_connections),
+     .max = 1 << 24,
+     .args = "number",
+     .preset = "0",
+     .help = "Open connections of one process; 0: as many as it may have "
+             "descriptors, less 64."},
+    {.name = "AcceptLimit",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(accept_limit),
+     .min = 1,
+     .max = 65535,
+     .args = "connections",
+     .preset = "64",
+     .help = "Connections accepted before others are looked after again."},
+    {.name = "SendQuantum",
+     .run = wr_set_size,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(quantum),
+     .min = 4096,
+     .max = 1 << 30,
+     .args = "bytes",
+     .preset = "256K",
+     .help = "Bytes sent to one client before others are looked after."},
+    {.name = "GracefulShutdownTimeout",
+     .run = wr_set_time,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(drain_timeout_ns),
+     .max = DAY,
+     .args = "time",
+     .preset = "0",
+     .help = "How long a graceful stop waits for clients; 0: for ever."},
+    {.name = "LimitRequestLine",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(limit_request_line),
+     .min = 32,
+     .max = 1 << 20,
+     .args = "bytes",
+     .preset = "8190",
+     .help = "The longest request line."},
+    {.name = "LimitRequestFields",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(limit_request_fields),
+     .min = 1,
+     .max = 10000,
+     .args = "number",
+     .preset = "100",
+     .help = "The most header fields in a request."},
+    {.name = "LimitRequestFieldSize",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(limit_request_field_size),
+     .min = 32,
+     .max = 1 << 20,
+     .args = "bytes",
+     .preset = "8190",
+     .help = "The longest header field of a request."},
+    {.name = "LimitRequestHead",
+     .run = wr_set_size,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(limit_request_head),
+     .min = 64,
+     .max = 16 << 20,
+     .args = "bytes",
+     .preset = "64K",
+     .help = "The longest head of a request: line and fields together."},
+    {.name = "LimitRequestBody",
+     .run = wr_set_size,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(limit_request_body),
+     .min = 1,
+     .max = INT64_C(1) << 40,
+     .args = "bytes",
+     .preset = "1M",
+     .help = "The longest body of a request."},
+    {.name = "RequestReadTimeout",
+     .run = set_request_timeout,
+     .context = WR_IN_GLOBAL,
+     .min_args = 1,
+     .max_args = 2,
+     .args = "header=time",
+     .preset = "header=20",
+     .help = "How long the head of a request may take, from its first byte."},
+    {.name = "CacheSize",
+     .run = wr_set_size,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_size),
+     .min = 65536,
+     .max = INT64_C(1) << 40,
+     .args = "bytes",
+     .preset = "64M",
+     .help = "Memory that a process's caches may take."},
+    {.name = "CacheEntries",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_entries),
+     .min = 16,
+     .max = 1 << 24,
+     .args = "number",
+     .preset = "16384",
+     .help = "Files that a process's caches may hold."},
+    {.name = "CacheMaxFile",
+     .run = wr_set_size,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_max_file),
+     .min = 0,
+     .max = 1 << 30,
+     .args = "bytes",
+     .preset = "64K",
+     .help = "The largest file whose content is held in memory."},
+    {.name = "CacheRevalidate",
+     .run = wr_set_time,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_revalidate_ns),
+     .max = DAY,
+     .args = "time",
+     .preset = "1s",
+     .help = "How long a file is served without a look at whether it "
+             "changed."},
+    {.name = "CachePaths",
+     .run = wr_set_flag,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_paths),
+     .args = "on|off",
+     .preset = "on",
+     .help = "Remember which file a URL leads to."},
+    {.name = "CacheHeaders",
+     .run = wr_set_flag,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(cache_headers),
+     .args = "on|off",
+     .preset = "on",
+     .help = "Keep a file's response header ready to send."},
+    {.name = "CacheContent",
+     .run = set_cache_content,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "off|memory",
+     .preset = "memory",
+     .help = "Hold the content of small files."},
+    {.name = "SetHandler",
+     .run = set_handler,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "name|none",
+     .help = "All requests for this directory are answered by that handler."},
+    {.name = "Define",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = 2,
+     .args = "name [value]",
+     .help = "From here on ${name} stands for the value."},
+    {.name = "UnDefine",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "name",
+     .help = "Forget a Define."},
+    {.name = "Include",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "file|directory|pattern",
+     .help = "Read these files here; there must be some."},
+    {.name = "IncludeOptional",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "file|directory|pattern",
+     .help = "Read these files here if there are any."},
+    {.name = "IfDefine",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "[!]name",
+     .is_section = true,
+     .help = "Holds if the name was defined, by Define or -D."},
+    {.name = "IfModule",
+     .run = done_while_reading,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "[!]module",
+     .is_section = true,
+     .help = "Holds if the module was loaded above, or is the chosen MPM's."},
+    {.name = NULL},
+};
+
+/* as a whole
+ * --------------------------------------------------------------------- */
+
+void wr__core_defaults(wr__config *c)
+{
+    c->error_log = WR_LOG_DIR "/error_log";
+    c->pid_file = WR_STATE_DIR "/weir.pid";
+    c->uid = NO_ID;
+    c->gid = NO_ID;
+    c->processes = 1;
+    c->listen_backlog = 511;
+    c->accept_limit = 64;
+    c->quantum = 256 << 10;
+    c->limit_request_line = 8190;
+    c->limit_request_fields = 100;
+    c->limit_request_field_size = 8190;
+    c->limit_request_head = 64 << 10;
+    c->limit_request_body = 1 << 20;
+    c->head_timeout_ns = 20 * WR_SEC;
+    c->cache_size = 64 << 20;
+    c->cache_entries = 16384;
+    c->cache_max_file = 64 << 10;
+    c->cache_revalidate_ns = WR_SEC;
+    c->cache_paths = c->cache_headers = c->cache_content = 1;
+}
+
+static void default_user(wr__config *c, wr__errors *errors, const char *file)
+{
+    static const char *const names[] = {"www-data", "nobody"};
+
+    for (int i = 0; i < 2; i++) {
+        gid_t own_group;
+
+        if (!find_user(names[i], &c->uid, &own_group, c->pool)) {
+            c->user = names[i];
+            if (!c->group) {
+                c->gid = own_group;
+            }
+            return;
+        }
+    }
+    wr__errors_add(errors, file, 1,
+                   "no User is given, and there is neither www-data nor "
+                   "nobody");
+}
+
+void wr__core_finish(wr__config *c, wr__errors *errors, const char *file)
+{
+    if (c->listens->nelts == 0) {
+        wr__errors_add(errors, file, 1,
+                       "no Listen: there is no address to serve on");
+    }
+    if (geteuid() != 0) {
+        c->uid = geteuid();
+        c->gid = getegid();
+        return;
+    }
+    if (!c->user) {
+        default_user(c, errors, file);
+    }
+    if (c->user && c->gid == NO_ID) {
+        wr__errors_add(errors, file, 1,
+                       "User %s is in no group of its own: write Group",
+                       c->user);
+    }
+}
+
+static void *create_dir(apr_pool_t *pool)
+{
+    return apr_pcalloc(pool, sizeof(wr__core_dir));
+}
+
+static void *merge_dir(apr_pool_t *pool, const void *base, const void *add)
+{
+    const wr__core_dir *outer = base, *inner = add;
+    wr__core_dir *merged = apr_pcalloc(pool, sizeof(*merged));
+
+    merged->handler = inner->handler ? inner->handler : outer->handler;
+    return merged;
+}
+
+static apr_status_t open_logs(apr_pool_t *pool, wr_server *main_server)
+{
+    return wr__servers_open_logs(main_server, pool);
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    wr_hook_post_config(open_logs, NULL, NULL, APR_HOOK_FIRST);
+}
+
+wr_module wr__core_module = {
+    WR_MODULE_HEAD("core"),
+    .commands = commands,
+    .create_dir_config = create_dir,
+    .merge_dir_config = merge_dir,
+    .create_server_config = wr__core_server_create,
+    .register_hooks = register_hooks,
+};
