@@ -7,7 +7,10 @@ server_sources = \
     server/child.c \
     server/child_process.c \
     server/config_core.c \
+    server/config_dump.c \
+    server/config_load.c \
     server/config_reader.c \
+    server/config_root.c \
     server/config_server.c \
     server/config_set.c \
     server/config_walk.c \
