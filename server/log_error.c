@@ -45,8 +45,9 @@ static const char *const level_names[] = {
 
 static apr_status_t forget_main_log(void *data)
 {
-    (void)data;
-    main_log = NULL;
+    if (main_log == data) {
+        main_log = NULL;
+    }
     return APR_SUCCESS;
 }
 
@@ -59,7 +60,7 @@ apr_status_t wr__log_error_open(const char *target, apr_pool_t *pool)
         return rv;
     }
     main_log = log;
-    apr_pool_cleanup_register(pool, NULL, forget_main_log,
+    apr_pool_cleanup_register(pool, log, forget_main_log,
                               apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
