@@ -14,9 +14,23 @@ noinst_LTLIBRARIES += libmpm.la
 mpms =
 
 mpms += mpm/mt/mod_mpm_mt.la
-mpm_mt_mod_mpm_mt_la_SOURCES = mpm/mt/mpm_mt.c
+mpm_mt_sources = mpm/mt/mpm_mt.c
+mpm_mt_mod_mpm_mt_la_SOURCES = $(mpm_mt_sources)
 mpm_mt_mod_mpm_mt_la_LIBADD = libmpm.la
 
 mpms += mpm/sped/mod_mpm_sped.la
-mpm_sped_mod_mpm_sped_la_SOURCES = mpm/sped/mpm_sped.c
+mpm_sped_sources = mpm/sped/mpm_sped.c
+mpm_sped_mod_mpm_sped_la_SOURCES = $(mpm_sped_sources)
 mpm_sped_mod_mpm_sped_la_LIBADD = libmpm.la
+
+mpms += mpm/hybrid/mod_mpm_hybrid.la
+mpm_hybrid_sources = mpm/hybrid/mpm_hybrid.c
+mpm_hybrid_mod_mpm_hybrid_la_SOURCES = $(mpm_hybrid_sources)
+mpm_hybrid_mod_mpm_hybrid_la_LIBADD = libmpm.la
+
+if HAVE_LIBURING
+mpms += mpm/proactor/mod_mpm_proactor.la
+endif
+mpm_proactor_sources = mpm/proactor/mpm_proactor.c
+mpm_proactor_mod_mpm_proactor_la_SOURCES = $(mpm_proactor_sources)
+mpm_proactor_mod_mpm_proactor_la_LIBADD = libmpm.la $(URING_LIBS)
