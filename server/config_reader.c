@@ -139,7 +139,8 @@ static bool has_stopped(const wr__reader *r)
 static bool take_text(wr__reader *r, source *src, size_t len)
 {
     if (len > r->text_left) {
-        STOP_AT(r, src, "the configuration has more than %zu bytes",
+        STOP_AT(r, src,
+                "the configuration has more than %" APR_SIZE_T_FMT " bytes",
                 r->options.text_max);
         return false;
     }
@@ -595,7 +596,7 @@ static const char *load_file(wr__reader *r, const char *path, source *src,
         r->has_stopped = true;
         return apr_psprintf(r->pool,
                             "with %s the configuration has more than "
-                            "%zu bytes",
+                            "%" APR_SIZE_T_FMT " bytes",
                             path, r->options.text_max);
     }
     data = apr_palloc(pool, len + 1);

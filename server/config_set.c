@@ -14,7 +14,6 @@
 #include <apr_strings.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +64,7 @@ static const char *amount_text(apr_pool_t *pool, const unit *units,
             best = u;
         }
     }
-    return apr_psprintf(pool, "%" PRId64 "%s", amount / best->factor,
+    return apr_psprintf(pool, "%" APR_INT64_T_FMT "%s", amount / best->factor,
                         best->name);
 }
 
