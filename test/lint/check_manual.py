@@ -194,7 +194,8 @@ def check_directives(count, page):
     for source in (TOP / "server" / "config_core.c",
                    *TOP.glob("modules/*/mod_*.c"), *TOP.glob("mpm/*/mpm_*.c")):
         if source.exists() and source.parent.name != "examples":
-            known |= set(re.findall(r'\.name = "(\w+)",\s*\.run =',
+            known |= set(re.findall(r'(?:\.name = (?="\w+",\s*\.run =)'
+                                    r'|NUMBER\()"(\w+)"',
                                     source.read_text(encoding="utf-8")))
     shown = set(re.findall(r'<th scope="row" id="[\w-]+"><code>(?:&lt;)?(\w+)',
                            page.path.read_text(encoding="utf-8")))
