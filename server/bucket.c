@@ -159,6 +159,49 @@ wr_request *wr__bucket_end_request(const apr_bucket *b)
     return b->data;
 }
 
+/* Computed objects. */
+
+/** Others can't read it: it is made by the connection machine alone. */
+static apr_status_t computed_read(apr_bucket *b, const char **data,
+                                  apr_size_t *len, apr_read_type_e block)
+{
+    (void)b;
+    (void)data;
+    (void)len;
+    (void)block;
+    return APR_ENOTIMPL;
+}
+
+static const apr_bucket_type_t computed_type = {
+    .name = "WR_COMPUTED",
+    .num_func = 5,
+    .is_metadata = APR_BUCKET_DATA,
+    .destroy = apr_bucket_destroy_noop,
+    .read = computed_read,
+    .setaside = apr_bucket_setaside_noop,
+    .split = apr_bucket_split_notimpl,
+    .copy = apr_bucket_copy_notimpl};
+
+apr_bucket *wr__bucket_computed_create(wr__computed *computed,
+                                       apr_bucket_alloc_t *list)
+{
+    apr_bucket *b = apr_bucket_alloc(sizeof(*b), list);
+
+    APR_BUCKET_INIT(b);
+    b->free = apr_bucket_free;
+    b->list = list;
+    b->type = &computed_type;
+    b->data = computed;
+    b->start = 0;
+    b->length = (apr_size_t)-1;
+    return b;
+}
+
+wr__computed *wr__bucket_computed(const apr_bucket *b)
+{
+    return b->type == &computed_type ? b->data : NULL;
+}
+
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b)
 {
     while (b != APR_BRIGADE_SENTINEL(bb)) {

@@ -1,11 +1,12 @@
 /*
- * bucket.h - the server's own buckets: a range of a file, and the end of a
- * request, which travels behind its last byte.
+ * bucket.h - the server's own buckets: a range of a file, an object that is
+ * computed, and the end of a request, which travels behind its last byte.
  */
 #ifndef WR__BUCKET_H
 #define WR__BUCKET_H
 
 #include "wr_file.h"
+#include "wr_object.h"
 #include "wr_request.h"
 
 #include <apr_buckets.h>
@@ -14,6 +15,19 @@
 apr_bucket *wr__bucket_end_create(wr_request *r, apr_bucket_alloc_t *list);
 bool wr__bucket_is_end(const apr_bucket *b);
 wr_request *wr__bucket_end_request(const apr_bucket *b);
+
+/** What a computed object is made by. */
+typedef struct wr__computed {
+    wr_request *r;
+    wr_make_fn *make;
+    void *baton;
+} wr__computed;
+
+/** @a computed lives as long as the request. */
+apr_bucket *wr__bucket_computed_create(wr__computed *computed,
+                                       apr_bucket_alloc_t *list);
+/** What makes it, or NULL if it is another bucket. */
+wr__computed *wr__bucket_computed(const apr_bucket *b);
 
 /** Are @a b and all behind it without a byte? */
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b);

@@ -14,7 +14,8 @@ enum {
     WR__CONN_BROKEN = 1,  /**< an end failed: abort at the next step */
     WR__CONN_QUANTUM = 2, /**< used its share: yield at the next step */
     WR__CONN_ABORTED = 4, /**< the protocol was told */
-    WR__CONN_STOPPING = 8
+    WR__CONN_STOPPING = 8,
+    WR__CONN_COMPUTING = 16 /**< it was said that CPU work is ahead */
 };
 
 /** wr_end.flags */
@@ -41,10 +42,19 @@ void wr__conn_drop_ops(wr_conn *c);
 /** A request's last byte went (or never will): it is to be logged. */
 void wr__conn_add_done(wr_conn *c, wr_request *r);
 
+/** Does the output begin with an object that is still to be computed? */
+bool wr__end_must_compute(const wr_end *e);
+/** ... and waits for an op first? */
+bool wr__end_awaits_op(const wr_end *e);
+/** Compute a piece of it.  @return WR_IO_DONE, _CALL (an op was asked for, or
+ *  is out) or _ERROR. */
+wr_io wr__end_compute(wr_end *e);
 /** Does nothing stand between the output and the kernel? */
 bool wr__end_can_send(wr_end *e);
 /** Is there output left? */
 bool wr__end_has_output(const wr_end *e);
+/** Requests whose end lies at the head of the output are done. */
+void wr__end_finish_requests(wr_end *e);
 /** Throw the output away; requests that end in it are done, and aborted. */
 void wr__end_drop_output(wr_end *e);
 /** Close the connection's output with what is there: FIN follows. */

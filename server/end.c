@@ -123,6 +123,9 @@ bool wr__end_has_output(const wr_end *e)
 
 bool wr__end_can_send(wr_end *e)
 {
+    if (wr__bucket_computed(APR_BRIGADE_FIRST(e->out))) {
+        return false;
+    }
     if (!(e->flags & WR__END_PAGING)) {
         return true;
     }
@@ -142,8 +145,7 @@ void wr__end_finish(wr_end *e)
     e->flags |= WR__END_FIN;
 }
 
-/** Requests whose end now lies at the head of the output are done. */
-static void finish_requests(wr_end *e)
+void wr__end_finish_requests(wr_end *e)
 {
     apr_bucket *b;
 
@@ -217,6 +219,9 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
     }
     b = APR_BRIGADE_FIRST(e->out);
     assert(!wr__bucket_is_end(b)); /* advance and append saw to that */
+    if (wr__bucket_computed(b)) {
+        return WR_IO_CPU;
+    }
     if (wr_bucket_is_file(b) && !wr_bucket_file(b)->content) {
         span->kind = WR_SPAN_FILE;
         span->fd = wr_bucket_file(b)->fd;
@@ -228,7 +233,9 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
     else {
         gather(e, b, quantum, span);
         if (span->iov_count == 0) {
-            return WR_IO_CPU;
+            /* Neither memory nor file nor ours: no handler may append it. */
+            end_failed(e);
+            return WR_IO_ERROR;
         }
     }
     /* A FIN can share the segment of the last bytes if these are held back
@@ -255,7 +262,7 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
         if (b->length == 0) {
             apr_bucket_delete(b);
         }
-        finish_requests(e);
+        wr__end_finish_requests(e);
     }
     /* Empty pieces behind the last byte must not keep a request waiting. */
     while (!APR_BRIGADE_EMPTY(e->out)
@@ -263,7 +270,7 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
         if (!wr__bucket_is_end(APR_BRIGADE_FIRST(e->out))) {
             apr_bucket_delete(APR_BRIGADE_FIRST(e->out));
         }
-        finish_requests(e);
+        wr__end_finish_requests(e);
     }
     c->protocol->sent(c, self);
 }

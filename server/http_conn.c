@@ -517,10 +517,37 @@ static bool step_dead(wr_conn *c, wr_want *want)
     return false;
 }
 
+/** What comes next in the output is still to be computed: a piece.  @return
+ *  true when there is a want other than I/O. */
+static bool compute(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    if (!(c->flags & WR__CONN_COMPUTING)) {
+        c->flags |= WR__CONN_COMPUTING;
+        *want = WR_WANT_RUN; /* elsewhere, if this thread shuffles bytes */
+        return true;
+    }
+    c->flags &= ~(unsigned)WR__CONN_COMPUTING;
+    switch (wr__end_compute(c->ends)) {
+    case WR_IO_CALL:
+        *want = WR_WANT_CALL;
+        return c->ops != NULL;
+    case WR_IO_ERROR:
+        go(c, HTTP_DEAD);
+        return false;
+    default:
+        http_of(c)->progress_ns = self->now_ns;
+        return false;
+    }
+}
+
 static wr_want step(wr_conn *c, wr_thread *self)
 {
     wr_want want = WR_WANT_IO;
 
+    if (c->state != HTTP_DEAD && wr__end_must_compute(c->ends)
+        && !wr__end_awaits_op(c->ends) && compute(c, self, &want)) {
+        return want;
+    }
     for (;;) {
         bool goes_on = false;
 

@@ -3,6 +3,8 @@
  */
 #include "open.h"
 
+#include "wr_op.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -12,8 +14,8 @@
 static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
     struct open_how how = {
-        .flags = flags | O_CLOEXEC,
-        .resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        .flags = flags,
+        .resolve = resolve | WR_OP_RESOLVE,
     };
 
     return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
@@ -22,7 +24,7 @@ static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
 /** O_NOATIME spares the journal, but is allowed to the owner alone. */
 static int open_for_reading(int dir, const char *path, uint64_t resolve)
 {
-    const uint64_t flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    const uint64_t flags = WR_OP_LOOKUP_FLAGS;
     int fd = open_how(dir, path, flags | O_NOATIME, resolve);
 
     if (fd < 0 && errno == EPERM) {
@@ -55,7 +57,7 @@ apr_status_t wr__stat_below(int dir, const char *path, uint64_t resolve,
                             struct stat *st)
 {
     apr_status_t status = APR_SUCCESS;
-    int fd = open_how(dir, path, O_PATH, resolve);
+    int fd = open_how(dir, path, WR_OP_STAT_FLAGS, resolve);
 
     if (fd < 0) {
         return errno;

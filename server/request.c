@@ -491,6 +491,17 @@ void wr_request_append_brigade(wr_request *r, apr_bucket_brigade *bb)
     APR_BRIGADE_CONCAT(request_out(r), bb);
 }
 
+void wr_request_append_computed(wr_request *r, wr_make_fn *make, void *baton)
+{
+    wr__computed *computed = apr_palloc(r->pool, sizeof(*computed));
+
+    computed->r = r;
+    computed->make = make;
+    computed->baton = baton;
+    APR_BRIGADE_INSERT_TAIL(
+        request_out(r), wr__bucket_computed_create(computed, r->core->list));
+}
+
 /* Waiting. */
 
 wr__call *wr__request_call(wr_request *r)
@@ -517,16 +528,32 @@ wr_result wr_request_ask(wr_request *r, wr_op *op)
     return WR_SUSPENDED;
 }
 
+/** Buckets of other kinds (pipes, sockets) are read into memory: here, where
+ *  that may block. */
+static apr_status_t read_all(apr_bucket_brigade *bb)
+{
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+         b = APR_BUCKET_NEXT(b)) {
+        const char *data;
+        apr_size_t len;
+        apr_status_t status;
+
+        if (b->length == (apr_size_t)-1 && !wr__bucket_computed(b)) {
+            status = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
+            if (status != APR_SUCCESS) {
+                return status;
+            }
+        }
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t run_linear(wr_op *op)
 {
     wr_request *r = op->arg;
-    apr_off_t len;
 
     r->core->linear_result = r->core->linear(r);
-    /* What it appended may have to be read to know its length: here, where
-     * that may block. */
-    return r->core->out ? apr_brigade_length(r->core->out, 1, &len)
-                        : APR_SUCCESS;
+    return r->core->out ? read_all(r->core->out) : APR_SUCCESS;
 }
 
 wr_result wr_request_run_linear(wr_request *r, wr_linear_fn *fn)

@@ -49,6 +49,7 @@ struct wr_request_core {
     apr_bucket_brigade *out; /**< what was appended */
     apr_bucket_alloc_t *list;
     size_t head_bytes;        /**< of the response, not content */
+    bool is_chunked;          /**< the response's length is not known */
     const char *path;         /**< of the target: with its query, not decoded */
     size_t path_len, key_len; /**< key: without the query */
     wr_dir_config *first_dir; /**< before a redirect, or NULL */
@@ -81,6 +82,11 @@ void wr__request_end_calls(wr_request *r);
 /** Run the phases from where they stand.  @return WR_OK when the handler is
  *  done, WR_SUSPENDED, or a status. */
 wr_result wr__pipeline_run(wr_request *r, wr_thread *self);
+
+/** Put a chunk's framing around a piece of content, if @a r's response is
+ *  chunked; behind the last one, the end. */
+void wr__response_frame_chunk(wr_request *r, apr_bucket_brigade *piece,
+                              bool is_last);
 
 /** Append what was made (or, with status, an error) to the connection's
  *  output, head first and the request's end last. */

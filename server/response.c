@@ -148,6 +148,9 @@ static void put_connection(writer *w, const wr_request *r)
 /** All fields but the ready-made ones. */
 static void put_content_fields(writer *w, const wr_request *r)
 {
+    if (r->core->is_chunked) {
+        put_lit(w, "Transfer-Encoding: chunked\r\n");
+    }
     if (r->content_length >= 0 && !has_no_content(r->status)) {
         put_lit(w, "Content-Length: ");
         put_number(w, r->content_length);
@@ -233,7 +236,7 @@ static void make_error_page(wr_request *r, int status)
                       status, text, text);
 }
 
-/** The sum of the lengths of what was appended. */
+/** The sum of the lengths of what was appended; -1: not known. */
 static int64_t measure_content(const wr_request *r)
 {
     int64_t len = 0;
@@ -268,6 +271,74 @@ static void drop_metadata(apr_bucket_brigade *bb)
     }
 }
 
+/** The length can't be said beforehand: chunked, or until the connection
+ *  closes (RFC 9112, 6.3). */
+static void frame_unknown(wr_request *r)
+{
+    if (r->version_minor == 0) {
+        r->keep_alive = false;
+        return;
+    }
+    r->core->is_chunked = true;
+}
+
+static apr_bucket *chunk_bucket(wr_request *r, const char *text,
+                                apr_bucket_alloc_t *list)
+{
+    size_t len = strlen(text);
+
+    r->core->head_bytes += len;
+    return apr_bucket_immortal_create(text, len, list);
+}
+
+void wr__response_frame_chunk(wr_request *r, apr_bucket_brigade *piece,
+                              bool is_last)
+{
+    apr_bucket_alloc_t *list = piece->bucket_alloc;
+    apr_off_t len = 0;
+
+    if (!r->core->is_chunked) {
+        return;
+    }
+    apr_brigade_length(piece, 0, &len);
+    if (len > 0) {
+        APR_BRIGADE_INSERT_HEAD(
+            piece,
+            chunk_bucket(r,
+                         apr_psprintf(r->pool, "%" APR_UINT64_T_HEX_FMT "\r\n",
+                                      (apr_uint64_t)len),
+                         list));
+        APR_BRIGADE_INSERT_TAIL(piece, chunk_bucket(r, "\r\n", list));
+    }
+    if (is_last) {
+        APR_BRIGADE_INSERT_TAIL(piece, chunk_bucket(r, "0\r\n\r\n", list));
+    }
+}
+
+/** Chunk what is there already, between the computed objects. */
+static void frame_known(wr_request *r)
+{
+    apr_bucket_brigade *in = r->core->out;
+    apr_bucket_brigade *run = apr_brigade_create(r->pool, in->bucket_alloc);
+    apr_bucket_brigade *framed = apr_brigade_create(r->pool, in->bucket_alloc);
+
+    while (!APR_BRIGADE_EMPTY(in)) {
+        apr_bucket *b = APR_BRIGADE_FIRST(in);
+
+        APR_BUCKET_REMOVE(b);
+        if (!wr__bucket_computed(b)) {
+            APR_BRIGADE_INSERT_TAIL(run, b);
+            continue;
+        }
+        wr__response_frame_chunk(r, run, false);
+        APR_BRIGADE_CONCAT(framed, run);
+        APR_BRIGADE_INSERT_TAIL(framed, b);
+    }
+    wr__response_frame_chunk(r, run, true);
+    APR_BRIGADE_CONCAT(framed, run);
+    r->core->out = framed;
+}
+
 void wr__response_send(wr_request *r, wr_thread *self, int status)
 {
     wr_conn *c = r->conn;
@@ -280,12 +351,9 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     }
     len = measure_content(r);
     if (len < 0) {
-        wr_log_request(r, WR_LOG_ERROR, 0,
-                       "a handler made content whose length is not known");
-        make_error_page(r, 500);
-        len = measure_content(r);
+        frame_unknown(r);
     }
-    if (r->content_length < 0 || len > 0) {
+    if (r->content_length < 0 || len != 0) {
         r->content_length = len;
     }
     APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
@@ -294,6 +362,9 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
             apr_brigade_cleanup(r->core->out);
         }
         drop_metadata(r->core->out);
+        if (r->core->is_chunked && !r->is_head) {
+            frame_known(r);
+        }
         APR_BRIGADE_CONCAT(e->out, r->core->out);
     }
     APR_BRIGADE_INSERT_TAIL(e->out, wr__bucket_end_create(r, kit->list));

@@ -6,6 +6,7 @@ server_sources = \
     server/channel.c \
     server/child.c \
     server/child_process.c \
+    server/compute.c \
     server/config_core.c \
     server/config_dump.c \
     server/config_load.c \

@@ -1,0 +1,41 @@
+/*
+ * wr_object.h - simple objects that are not there yet: computed ones.
+ *
+ * A handler does not write to the client, it appends objects.  Memory and file
+ * ranges are sent by whatever is the MPM's fastest method; a computed object
+ * is made piece by piece, only as fast as the client takes it, and never in a
+ * thread that has bytes to shuffle.
+ */
+#ifndef WR_OBJECT_H
+#define WR_OBJECT_H
+
+#include "wr_base.h"
+#include "wr_request.h"
+
+#include <apr_buckets.h>
+
+typedef enum wr_made {
+    WR_MADE_MORE,  /**< a piece; call again for the next */
+    WR_MADE_LAST,  /**< the last piece, or nothing more */
+    WR_MADE_WAIT,  /**< nothing yet: asked for an op, call when it is done */
+    WR_MADE_FAILED /**< it can't be had: logged; the connection breaks */
+} wr_made;
+
+/**
+ * Make the next piece of an object: append memory or file buckets to
+ * @a piece, whose allocator is to be used.  At most about 64 KiB.
+ *
+ * To wait, it asks for an op of its own by wr_request_ask() and returns
+ * WR_MADE_WAIT; it is called again when the op is done.
+ *
+ * @thread the connection's owner's; any worker.  Never blocks.
+ */
+typedef wr_made wr_make_fn(wr_request *r, void *baton,
+                           apr_bucket_brigade *piece);
+
+/** Append an object that @a make computes.  Its length is not known, so the
+ *  response is chunked, or ends with the connection for HTTP/1.0. */
+WR_API void wr_request_append_computed(wr_request *r, wr_make_fn *make,
+                                       void *baton);
+
+#endif

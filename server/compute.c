@@ -1,0 +1,67 @@
+/*
+ * compute.c - objects in the output that are made piece by piece.
+ *
+ * Runs in the connection's owner's thread, after the machine has said that CPU
+ * work is ahead (WR_WANT_RUN), so never in one that shuffles bytes.
+ */
+#include "bucket.h"
+#include "conn.h"
+#include "request.h"
+#include "stock.h"
+
+bool wr__end_must_compute(const wr_end *e)
+{
+    return wr__end_has_output(e)
+           && wr__bucket_computed(APR_BRIGADE_FIRST(e->out));
+}
+
+/** Put what was made in the place of its maker, or before it. */
+static void put_piece(wr_end *e, apr_bucket *maker, apr_bucket_brigade *piece,
+                      bool is_last)
+{
+    while (!APR_BRIGADE_EMPTY(piece)) {
+        apr_bucket *b = APR_BRIGADE_FIRST(piece);
+
+        APR_BUCKET_REMOVE(b);
+        if (b->length == 0) {
+            apr_bucket_destroy(b);
+            continue;
+        }
+        APR_BUCKET_INSERT_BEFORE(maker, b);
+    }
+    if (is_last) {
+        apr_bucket_delete(maker);
+        wr__end_finish_requests(e);
+    }
+}
+
+bool wr__end_awaits_op(const wr_end *e)
+{
+    const wr_op *asked =
+        wr__bucket_computed(APR_BRIGADE_FIRST(e->out))->r->core->asked;
+
+    return asked
+           && !atomic_load_explicit(&asked->is_done, memory_order_acquire);
+}
+
+wr_io wr__end_compute(wr_end *e)
+{
+    apr_bucket *b = APR_BRIGADE_FIRST(e->out);
+    wr__computed *computed = wr__bucket_computed(b);
+    wr_request *r = computed->r;
+    apr_bucket_brigade *piece;
+    wr_made made;
+
+    r->core->asked = NULL;
+    piece = apr_brigade_create(r->pool, e->conn->kit->list);
+    made = computed->make(r, computed->baton, piece);
+    if (made == WR_MADE_FAILED) {
+        apr_brigade_destroy(piece);
+        e->conn->flags |= WR__CONN_BROKEN;
+        return WR_IO_ERROR;
+    }
+    wr__response_frame_chunk(r, piece, false);
+    put_piece(e, b, piece, made == WR_MADE_LAST);
+    apr_brigade_destroy(piece);
+    return made == WR_MADE_WAIT ? WR_IO_CALL : WR_IO_DONE;
+}
