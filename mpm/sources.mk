@@ -31,6 +31,11 @@ mpm_hybrid_mod_mpm_hybrid_la_LIBADD = libmpm.la
 if HAVE_LIBURING
 mpms += mpm/proactor/mod_mpm_proactor.la
 endif
-mpm_proactor_sources = mpm/proactor/mpm_proactor.c
+mpm_proactor_sources = \
+    mpm/proactor/mpm_proactor.c \
+    mpm/common/ring.c \
+    mpm/common/ring_accept.c \
+    mpm/common/ring_op.c \
+    mpm/common/ring_span.c
 mpm_proactor_mod_mpm_proactor_la_SOURCES = $(mpm_proactor_sources)
 mpm_proactor_mod_mpm_proactor_la_LIBADD = libmpm.la $(URING_LIBS)

@@ -1,0 +1,98 @@
+/*
+ * accept.c - see accept.h.
+ *
+ * accept4 directly: APR has neither its flags nor a socket without a pool.
+ */
+#include "accept.h"
+
+#include "wr_log.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PAUSE       (100 * WR_MS)
+#define LOG_PAUSE   (10 * WR_SEC)
+#define SPARE_SHIFT 4 /* full: wait until 1/16 of the connections is free */
+
+bool wr__acceptor_open(wr__acceptor *a, int64_t now)
+{
+    int open =
+        atomic_load_explicit(&a->child->connections, memory_order_relaxed);
+    int max = a->child->max_connections;
+
+    if (open >= max) {
+        a->is_full = true;
+    }
+    else if (open < max - (max >> SPARE_SHIFT)) {
+        a->is_full = false;
+    }
+    if (a->paused_until <= now) {
+        a->paused_until = 0;
+    }
+    return !a->is_closed && !a->is_full && !a->paused_until;
+}
+
+bool wr__accept_failed(wr__acceptor *a, wr_thread *self,
+                       const wr_listener *listener, int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return false;
+    case ECONNABORTED: /* what the connection would have met (accept(2)) */
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EINTR:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EPERM:
+    case EPROTO:
+        return true;
+    default:
+        /* No descriptor or no memory: the listener stays readable, so without
+         * a pause this would spin. */
+        a->paused_until = self->now_ns + PAUSE;
+        if (self->now_ns >= a->quiet_until) {
+            a->quiet_until = self->now_ns + LOG_PAUSE;
+            wr_log_error(listener->server, WR_LOG_ERROR, error,
+                         "accept on %s: trying again from time to time",
+                         listener->name);
+        }
+        return false;
+    }
+}
+
+wr_conn *wr__accepted(wr_thread *self, int fd, const wr_listener *listener,
+                      const struct sockaddr *peer, socklen_t peer_len)
+{
+    wr_conn *c = wr_conn_create(self, fd, listener, peer, peer_len);
+
+    if (!c) {
+        close(fd);
+    }
+    return c;
+}
+
+wr_conn *wr__accept(wr__acceptor *a, wr_thread *self, wr_listener *listener)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage space;
+    } peer;
+
+    while (wr__acceptor_open(a, self->now_ns)) {
+        socklen_t len = sizeof(peer);
+        int fd = accept4(listener->fd, &peer.any, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            return wr__accepted(self, fd, listener, &peer.any, len);
+        }
+        if (!wr__accept_failed(a, self, listener, errno)) {
+            break;
+        }
+    }
+    return NULL;
+}

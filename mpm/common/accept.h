@@ -1,0 +1,43 @@
+/*
+ * accept.h - taking connections from a listener, and what to do when that does
+ * not work.
+ *
+ * An acceptor is one thread's at a time.
+ */
+#ifndef WR__ACCEPT_H
+#define WR__ACCEPT_H
+
+#include "wr_conn.h"
+#include "wr_mpm.h"
+
+typedef struct wr__acceptor {
+    wr_child *child;
+    bool is_closed;       /**< the child drains; the MPM sets it */
+    bool is_full;         /**< until some connections have gone */
+    int64_t paused_until; /**< the system had no room for another; or 0 */
+    int64_t quiet_until;  /**< that is not logged again before */
+} wr__acceptor;
+
+/** May more be accepted now?  If not, and it isn't closed, ask again when a
+ *  connection has been closed or at paused_until. */
+bool wr__acceptor_open(wr__acceptor *a, int64_t now);
+
+/** When a pause ends, or WR_NEVER. */
+static inline int64_t wr__acceptor_resumes(const wr__acceptor *a)
+{
+    return a->paused_until ? a->paused_until : WR_NEVER;
+}
+
+/** Accept a connection.  NULL: none is there, or the acceptor isn't open. */
+wr_conn *wr__accept(wr__acceptor *a, wr_thread *self, wr_listener *listener);
+
+/** accept() failed with @a error.  @return true if trying again at once makes
+ *  sense; else it is paused, or nothing was there. */
+bool wr__accept_failed(wr__acceptor *a, wr_thread *self,
+                       const wr_listener *listener, int error);
+
+/** Make a connection of an accepted descriptor, or close it: NULL. */
+wr_conn *wr__accepted(wr_thread *self, int fd, const wr_listener *listener,
+                      const struct sockaddr *peer, socklen_t peer_len);
+
+#endif

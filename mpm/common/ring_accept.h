@@ -1,0 +1,27 @@
+/*
+ * ring_accept.h - accepting by a ring: connections come as completions.
+ *
+ * The ring's thread's.  The kernel accepts whatever comes while it is asked to,
+ * so AcceptLimit does not bear on it, and what it has already accepted when
+ * there is no room any more is closed.
+ */
+#ifndef WR__RING_ACCEPT_H
+#define WR__RING_ACCEPT_H
+
+#include "accept.h"
+#include "ring.h"
+
+typedef struct wr__ring_acceptor wr__ring_acceptor;
+
+/** For all listeners of the acceptor's child.  @a kind: see wr__ring_name. */
+wr__ring_acceptor *wr__ring_acceptor_create(wr__ring *ring, wr__acceptor *a,
+                                            unsigned kind);
+/** Ask the kernel to accept if the acceptor is open, or no longer if not. */
+void wr__ring_acceptor_adjust(wr__ring_acceptor *ra, int64_t now);
+/** A completion: its connection, or NULL. */
+wr_conn *wr__ring_accepted(wr__ring_acceptor *ra, wr_thread *self,
+                           const wr__ring_event *event);
+/** No further connection will come: closed, and the kernel has answered. */
+bool wr__ring_acceptor_is_closed(const wr__ring_acceptor *ra);
+
+#endif

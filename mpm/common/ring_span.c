@@ -1,0 +1,144 @@
+/*
+ * ring_span.c - see ring_span.h.
+ */
+#include "ring_span.h"
+
+#include "wr_conn.h"
+
+#include "queue.h"
+
+#include <errno.h>
+
+#define BOUNCE_SIZE ((size_t)64 * 1024)
+#define BOUNCES     64
+
+/** A span on its way. */
+typedef struct transfer {
+    wr_task task; /* among the free ones, or those that wait for a bounce */
+    wr_end *end;
+    wr_span span;
+    struct msghdr message;
+    char *bounce; /* a file's bytes between disk and socket */
+    bool is_sending;
+} transfer;
+
+struct wr__spans {
+    wr__ring *ring;
+    unsigned kind;
+    apr_pool_t *pool;
+    wr__fifo transfers; /* free ones */
+    wr__fifo waiting;   /* for a bounce */
+    char **bounces;     /* free ones */
+    int bounce_count;
+};
+
+wr__spans *wr__spans_create(wr__ring *ring, unsigned kind, apr_pool_t *pool)
+{
+    wr__spans *s = apr_pcalloc(pool, sizeof(*s));
+    char *space = apr_palloc(pool, BOUNCES * BOUNCE_SIZE);
+
+    s->ring = ring;
+    s->kind = kind;
+    s->pool = pool;
+    s->bounces = apr_palloc(pool, BOUNCES * sizeof(*s->bounces));
+    while (s->bounce_count < BOUNCES) {
+        s->bounces[s->bounce_count++] = space;
+        space += BOUNCE_SIZE;
+    }
+    return s;
+}
+
+static wr__ring_name name_of(const wr__spans *s, transfer *t)
+{
+    return (wr__ring_name){.kind = s->kind, .object = t};
+}
+
+static void start_send(wr__spans *s, transfer *t, bool is_held_back)
+{
+    t->is_sending = true;
+    t->message.msg_iov = t->span.iov;
+    t->message.msg_iovlen = (size_t)t->span.iov_count;
+    wr__ring_send(s->ring, t->end->fd, &t->message, is_held_back ? MSG_MORE : 0,
+                  name_of(s, t));
+}
+
+/** Bring a piece of a file into a bounce buffer, when one is free. */
+static void start_read(wr__spans *s, transfer *t)
+{
+    size_t len = t->span.len < BOUNCE_SIZE ? t->span.len : BOUNCE_SIZE;
+
+    if (s->bounce_count == 0) {
+        wr__fifo_put(&s->waiting, &t->task);
+        return;
+    }
+    t->bounce = s->bounces[--s->bounce_count];
+    wr__ring_read(s->ring, t->span.fd, t->bounce, len, t->span.offset,
+                  name_of(s, t));
+}
+
+bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
+{
+    transfer *t = (transfer *)wr__fifo_take(&s->transfers);
+    wr_io io;
+
+    if (!t) {
+        t = apr_pcalloc(s->pool, sizeof(*t));
+    }
+    io = wr_end_peek(e, self, quantum, &t->span);
+    if (io != WR_IO_DONE) {
+        wr__fifo_put(&s->transfers, &t->task);
+        return io == WR_IO_EMPTY;
+    }
+    t->end = e;
+    t->is_sending = false;
+    e->in_flight |= WR_WRITE;
+    if (t->span.kind == WR_SPAN_FILE) {
+        start_read(s, t);
+    }
+    else {
+        start_send(s, t, t->span.more || t->span.last);
+    }
+    return true;
+}
+
+/** The kernel holds nothing of the span any more. */
+static void end_transfer(wr__spans *s, transfer *t)
+{
+    t->end->in_flight &= (uint8_t)~WR_WRITE;
+    if (t->bounce) {
+        s->bounces[s->bounce_count++] = t->bounce;
+        t->bounce = NULL;
+        if (s->waiting.first) {
+            start_read(s, (transfer *)wr__fifo_take(&s->waiting));
+        }
+    }
+    wr__fifo_put(&s->transfers, &t->task);
+}
+
+wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
+                          wr_thread *self)
+{
+    transfer *t = event->name.object;
+    wr_end *e = t->end;
+    int result = event->result;
+
+    if (!t->is_sending && result > 0) {
+        size_t len = (size_t)result;
+
+        t->span.iov[0] = (struct iovec){.iov_base = t->bounce, .iov_len = len};
+        t->span.iov_count = 1;
+        start_send(s, t, t->span.more || t->span.last || len < t->span.len);
+        return NULL;
+    }
+    if (!t->is_sending && result == 0) {
+        result = -EIO; /* the file is shorter than when it was opened */
+    }
+    end_transfer(s, t);
+    if (result >= 0) {
+        wr_end_advance(e, self, (size_t)result);
+    }
+    else if (result != -EINTR) {
+        wr_end_eof(e, self, -result);
+    }
+    return e;
+}

@@ -1,0 +1,500 @@
+/*
+ * mpm_proactor.c - the kernel does the I/O and reports what it has done
+ * (Proactor), by io_uring.
+ *
+ * Nobody waits until something can be done and then does it: one thread asks
+ * for accepts, receives, sends, opens and reads, and carries a connection on
+ * when something of it is complete.
+ *
+ *     initiator --> operation --> kernel --> completion queue --> dispatcher
+ *         ^                                                            |
+ *         '---------- connection: parse, find, say what next <---------'
+ *
+ * All that was asked for in a turn goes to the kernel in one call, which also
+ * waits.  The kernel is an owner too: what it was given stays as it is until
+ * the completion, and a connection is not freed before its last one (see
+ * wr_end.in_flight and wr_conn_close()).  Functions that may block run in a
+ * small pool of threads: those the kernel can't do.
+ */
+#include "wr_conn.h"
+#include "wr_end.h"
+#include "wr_log.h"
+#include "wr_module.h"
+#include "wr_mpm.h"
+#include "wr_op.h"
+
+#include "mpm/common/accept.h"
+#include "mpm/common/queue.h"
+#include "mpm/common/ring.h"
+#include "mpm/common/ring_accept.h"
+#include "mpm/common/ring_op.h"
+#include "mpm/common/ring_span.h"
+#include "mpm/common/timers.h"
+#include "mpm/common/workers.h"
+
+#include <apr_ring.h>
+#include <errno.h>
+
+typedef struct proactor_config {
+    int entries;    /**< RingEntries */
+    int io_workers; /**< IoWorkers */
+    int buffers;    /**< Buffers */
+    int threads;    /**< CallThreads */
+} proactor_config;
+
+/** In wr_conn.mpm. */
+typedef struct member {
+    wr__seat seat;
+    APR_RING_ENTRY(member) link; /**< of all connections */
+} member;
+APR_RING_HEAD(members, member);
+
+typedef struct proactor {
+    wr_child *child;
+    wr_thread *self;
+    wr__ring *ring;
+    wr__spans *spans; /**< what is being sent */
+    wr__timers timers;
+    wr__acceptor acceptor;
+    wr__ring_acceptor *ring_acceptor;
+    struct members members; /**< all connections, for the stop */
+    wr__fifo ready;         /**< connections that let others go first */
+    bool is_stopping;
+    wr__workers *workers; /**< for functions */
+    wr__inbox inbox;      /**< functions that are done */
+} proactor;
+
+/** wr__ring_name.kind */
+enum {
+    OF_LISTENER = 1, /**< number: which */
+    OF_CHILD,        /**< number: IS_* */
+    OF_RECEIVE,      /**< object: wr_end */
+    OF_SPAN,         /**< ring_span.c's */
+    OF_OP            /**< object: wr_op */
+};
+enum {
+    IS_DRAIN,
+    IS_STOP,
+    IS_INBOX
+};
+
+#define NUMBER_OF(n, of) ((wr__ring_name){.kind = (of), .number = (n)})
+
+/* Ops: the kernel's, or a thread's. */
+
+static void run_in_thread(wr_thread *self, wr_task *task, void *arg)
+{
+    proactor *p = arg;
+
+    (void)self;
+    wr_op_run((wr_op *)task); /* an op's first bytes are a task */
+    wr__inbox_put(&p->inbox, task);
+}
+
+static void start_in_thread(proactor *p, wr_op *op)
+{
+    wr__fifo one = {0};
+
+    wr__fifo_put(&one, &op->task);
+    wr__workers_submit(p->workers, &one);
+}
+
+static void start_op(proactor *p, wr_op *op)
+{
+    if (wr__ring_op_start(p->ring, op, OF_OP) == WR__RING_OP_REFUSED) {
+        start_in_thread(p, op);
+    }
+}
+
+/* Carrying connections on. */
+
+static member *member_of(wr_conn *c)
+{
+    return (void *)c->mpm;
+}
+
+static void set_timer(proactor *p, wr_conn *c)
+{
+    if (!wr__timers_cover(c)) {
+        wr__timers_set(&p->timers, c, c->deadline);
+    }
+}
+
+/** Ask for what the connection wants.  @return false if it is to be stepped
+ *  again instead. */
+static bool initiate(proactor *p, wr_conn *c)
+{
+    bool is_waiting = true;
+
+    for (wr_end *e = c->ends; e; e = e->next) {
+        unsigned todo = e->want & ~(unsigned)e->in_flight;
+
+        if (todo & WR_READ) {
+            e->in_flight |= WR_READ;
+            wr__ring_receive(p->ring, e->fd, e->ready & WR_READ,
+                             (wr__ring_name){.kind = OF_RECEIVE, .object = e});
+        }
+        if ((todo & WR_WRITE)
+            && !wr__span_start(p->spans, e, p->self, p->child->quantum)) {
+            is_waiting = false;
+        }
+    }
+    set_timer(p, c);
+    return is_waiting;
+}
+
+/** Not closed yet, it is when what the kernel still has is complete. */
+static void close_conn(proactor *p, wr_conn *c)
+{
+    wr__timers_remove(&p->timers, c);
+    APR_RING_REMOVE(member_of(c), link);
+    APR_RING_ELEM_INIT(member_of(c), link); /* may be removed again */
+    (void)wr_conn_close(c, p->self);
+}
+
+/** Carry a connection on as far as it goes.  It may be gone afterwards. */
+static void run(proactor *p, wr_conn *c)
+{
+    if (p->is_stopping && !wr__seat_of(c)->is_told) {
+        wr__seat_of(c)->is_told = true;
+        wr_conn_post(c, WR_POST_STOP);
+    }
+    for (;;) {
+        switch (wr_conn_step(c, p->self)) {
+        case WR_WANT_IO:
+            if (initiate(p, c)) {
+                return;
+            }
+            break;
+        case WR_WANT_RUN:
+            break;
+        case WR_WANT_CALL:
+            start_op(p, wr_conn_take_op(c));
+            break;
+        case WR_WANT_LOG:
+            wr_record_log(wr_conn_take_log(c), p->self);
+            break;
+        case WR_WANT_YIELD:
+            wr__seat_of(c)->is_queued = true;
+            wr__fifo_put(&p->ready, &wr__seat_of(c)->task);
+            return;
+        case WR_WANT_CLOSE:
+            close_conn(p, c);
+            return;
+        }
+    }
+}
+
+static void run_unless_queued(proactor *p, wr_conn *c)
+{
+    if (!wr__seat_of(c)->is_queued) {
+        run(p, c);
+    }
+}
+
+/* Completions. */
+
+static void on_accept(proactor *p, const wr__ring_event *event)
+{
+    wr_conn *c = wr__ring_accepted(p->ring_acceptor, p->self, event);
+
+    if (c) {
+        APR_RING_INSERT_TAIL(&p->members, member_of(c), member, link);
+        run(p, c);
+    }
+}
+
+static void on_receive(proactor *p, const wr__ring_event *event)
+{
+    wr_end *e = event->name.object;
+
+    e->in_flight &= (uint8_t)~WR_READ;
+    /* Says whether it is worth while to try before waiting. */
+    atomic_store_explicit(&e->ready, event->has_input ? WR_READ : 0,
+                          memory_order_relaxed);
+    if (event->result > 0) {
+        wr_end_feed(e, p->self, event->data, (size_t)event->result);
+    }
+    else if (event->result == 0) {
+        wr_end_eof(e, p->self, 0);
+    }
+    else if (event->result != -ENOBUFS && event->result != -EINTR) {
+        wr_end_eof(e, p->self, -event->result);
+    }
+    if (event->data) {
+        wr__ring_give_back(p->ring, event);
+    }
+    run_unless_queued(p, e->conn); /* without a buffer: asks again */
+}
+
+static void on_span(proactor *p, const wr__ring_event *event)
+{
+    wr_end *e = wr__span_complete(p->spans, event, p->self);
+
+    if (e) {
+        run_unless_queued(p, e->conn);
+    }
+}
+
+static void finish_op(proactor *p, wr_op *op)
+{
+    wr_conn *c = op->conn;
+
+    wr_op_finish(op); /* false: the connection was never given up */
+    run_unless_queued(p, c);
+}
+
+static void on_op(proactor *p, const wr__ring_event *event)
+{
+    switch (wr__ring_op_complete(p->ring, event)) {
+    case WR__RING_OP_DONE:
+        finish_op(p, event->name.object);
+        break;
+    case WR__RING_OP_REFUSED:
+        start_in_thread(p, event->name.object);
+        break;
+    case WR__RING_OP_GOES_ON:
+        break;
+    }
+}
+
+static void stop_all(proactor *p)
+{
+    member *m, *next;
+
+    p->is_stopping = true;
+    APR_RING_FOREACH_SAFE(m, next, &p->members, member, link)
+    {
+        run_unless_queued(p, wr__conn_of_task(&m->seat.task));
+    }
+}
+
+static void watch(proactor *p, int fd, unsigned which)
+{
+    wr__ring_watch(p->ring, fd, NUMBER_OF(which, OF_CHILD));
+}
+
+static void on_child(proactor *p, const wr__ring_event *event)
+{
+    switch (event->name.number) {
+    case IS_STOP:
+        stop_all(p);
+        __attribute__((fallthrough));
+    case IS_DRAIN:
+        p->acceptor.is_closed = true;
+        break;
+    case IS_INBOX: /* has woken the thread; it is looked at in every turn */
+        if (event->is_last) {
+            watch(p, p->inbox.fd, IS_INBOX);
+        }
+        break;
+    }
+}
+
+static void dispatch(proactor *p, const wr__ring_event *event)
+{
+    switch (event->name.kind) {
+    case OF_LISTENER:
+        on_accept(p, event);
+        break;
+    case OF_CHILD:
+        on_child(p, event);
+        break;
+    case OF_RECEIVE:
+        on_receive(p, event);
+        break;
+    case OF_SPAN:
+        on_span(p, event);
+        break;
+    case OF_OP:
+        on_op(p, event);
+        break;
+    }
+}
+
+/* The loop. */
+
+static void handle_timers(proactor *p)
+{
+    int64_t now = p->self->now_ns;
+    wr_conn *c;
+
+    while ((c = wr__timers_fire(&p->timers, now))) {
+        if (c->deadline > now) {
+            set_timer(p, c); /* it has moved on */
+            continue;
+        }
+        wr_conn_post(c, WR_POST_TIMER);
+        run_unless_queued(p, c);
+    }
+}
+
+static void handle_ready(proactor *p)
+{
+    wr__fifo now = p->ready, ops = {0};
+    wr_task *task;
+
+    p->ready = (wr__fifo){0}; /* who yields again waits for the next turn */
+    while ((task = wr__fifo_take(&now))) {
+        wr_conn *c = wr__conn_of_task(task);
+
+        wr__seat_of(c)->is_queued = false;
+        run(p, c);
+    }
+    wr__inbox_take(&p->inbox, &ops);
+    while ((task = wr__fifo_take(&ops))) {
+        finish_op(p, (wr_op *)task);
+    }
+}
+
+static apr_status_t wait_for_completions(proactor *p)
+{
+    int64_t now = p->self->now_ns;
+    int64_t until = wr__timers_next(&p->timers);
+    int64_t resumes = wr__acceptor_resumes(&p->acceptor);
+    apr_status_t rv;
+
+    wr__ring_acceptor_adjust(p->ring_acceptor, now);
+    until = until < resumes ? until : resumes;
+    if (p->ready.first || !wr__inbox_sleep(&p->inbox)) {
+        until = now;
+    }
+    rv = wr__ring_wait(p->ring, until == WR_NEVER ? WR_NEVER : until - now);
+    wr__inbox_wake(&p->inbox);
+    wr_thread_tick(p->self);
+    return rv;
+}
+
+/** No connection is left, and none can be under way from the kernel. */
+static bool is_finished(const proactor *p)
+{
+    return wr__ring_acceptor_is_closed(p->ring_acceptor)
+           && atomic_load(&p->child->connections) == 0;
+}
+
+static apr_status_t run_loop(proactor *p)
+{
+    wr__ring_event event;
+
+    while (!is_finished(p)) {
+        apr_status_t rv = wait_for_completions(p);
+
+        if (rv != APR_SUCCESS) {
+            wr_child_fail(p->child, "waiting for completions", rv);
+            return rv;
+        }
+        while (wr__ring_next(p->ring, &event)) {
+            dispatch(p, &event);
+        }
+        handle_timers(p);
+        handle_ready(p);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t proactor_init(wr_child *child)
+{
+    const proactor_config *config = child->mpm_config;
+    wr__ring_options options = {.entries = config->entries,
+                                .io_workers = config->io_workers,
+                                .buffers = config->buffers,
+                                .buffer_size = WR_FEED_MIN};
+    proactor *p = apr_pcalloc(child->pool, sizeof(*p));
+    const char *failed;
+    apr_status_t rv;
+
+    p->child = child;
+    p->acceptor.child = child;
+    APR_RING_INIT(&p->members, member, link);
+    wr__timers_init(&p->timers, child->max_connections, child->pool);
+    child->mpm_data = p;
+    rv = wr__ring_create(&p->ring, &failed, &options, child->pool);
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_CRIT, rv, "proactor: %s", failed);
+        return rv;
+    }
+    p->ring_acceptor =
+        wr__ring_acceptor_create(p->ring, &p->acceptor, OF_LISTENER);
+    p->spans = wr__spans_create(p->ring, OF_SPAN, child->pool);
+    return wr__inbox_init(&p->inbox, child->pool);
+}
+
+static apr_status_t proactor_serve(wr_child *child)
+{
+    const proactor_config *config = child->mpm_config;
+    proactor *p = child->mpm_data;
+    apr_status_t rv = wr__workers_start(&p->workers, child, "call",
+                                        config->threads, run_in_thread, p);
+
+    if (rv != APR_SUCCESS) {
+        wr_child_fail(child, "starting threads", rv);
+        return rv;
+    }
+    p->self = wr_thread_init(child, "proactor");
+    watch(p, child->drain_fd, IS_DRAIN);
+    watch(p, child->stop_fd, IS_STOP);
+    watch(p, p->inbox.fd, IS_INBOX);
+    rv = run_loop(p);
+    wr__workers_stop(p->workers);
+    wr_thread_finish(p->self);
+    return rv;
+}
+
+static void *proactor_config_create(apr_pool_t *pool)
+{
+    proactor_config *config = apr_pcalloc(pool, sizeof(*config));
+
+    config->entries = 1024;
+    config->io_workers = 4;
+    config->buffers = 256;
+    config->threads = 2;
+    return config;
+}
+
+static const char *proactor_config_check(void *data, apr_pool_t *pool)
+{
+    const proactor_config *config = data;
+
+    (void)pool;
+    if (config->buffers & (config->buffers - 1)) {
+        return "Buffers must be a power of two";
+    }
+    return NULL;
+}
+
+#define NUMBER(NAME, FIELD, MIN, MAX, PRESET, HELP)                     \
+    {                                                                   \
+        .name = (NAME), .run = wr_set_int, .context = WR_IN_MPM,        \
+        .min_args = 1, .max_args = 1, .args = "number", .help = (HELP), \
+        .preset = (PRESET), .offset = offsetof(proactor_config, FIELD), \
+        .min = (MIN), .max = (MAX)                                      \
+    }
+
+static const wr_command proactor_commands[] = {
+    NUMBER("RingEntries", entries, 16, 32768, "1024",
+           "Operations that can be asked for in one call to the kernel."),
+    NUMBER("IoWorkers", io_workers, 1, 1024, "4",
+           "Threads that the kernel may start for I/O that would block it."),
+    NUMBER("Buffers", buffers, 2, 32768, "256",
+           "Buffers of 4 KiB for what is received; a power of two."),
+    NUMBER("CallThreads", threads, 1, 1024, "2",
+           "Threads for calls that block and that the kernel can't do."),
+    {.name = NULL},
+};
+
+static wr_mpm proactor_mpm = {
+    .name = "proactor",
+    .summary = "the kernel does all I/O and reports completions (io_uring)",
+    .traits = WR_MPM_COMPLETION,
+    .conn_bytes = sizeof(member),
+    .commands = proactor_commands,
+    .config_create = proactor_config_create,
+    .config_check = proactor_config_check,
+    .init = proactor_init,
+    .serve = proactor_serve,
+};
+
+WR_API wr_module mpm_proactor_module = {
+    WR_MODULE_HEAD("mpm_proactor"),
+    .mpm = &proactor_mpm,
+};
