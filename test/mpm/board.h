@@ -30,6 +30,7 @@ typedef struct board {
     /* the first thing that went wrong */
     _Atomic int failed;
     char reason[512];
+    char skipped[128]; /**< why the test does not concern this MPM */
 
     /* set by the driver before the server starts */
     int gates[BOARD_GATES]; /**< readable once open: ops wait for them */
@@ -43,7 +44,7 @@ typedef struct board {
     int threads;                 /**< for ThreadsPerChild */
     int refuse;                  /**< so many wr_conn_create() return NULL */
     _Atomic int accept_failures; /**< so many accept4() fail */
-    bool starve_descriptors;     /**< none is left after the first connection */
+    int spare_descriptors; /**< so many are left to serve with; 0: plenty */
 
     /* counted by the server */
     _Atomic int created, freed, aborted, timed_out;

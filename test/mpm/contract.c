@@ -21,7 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern wr_module CONTRACT_MODULE;
+/** The linker makes it another name of mpm_NAME_module. */
+extern wr_module contract_module;
 
 static const wr_mpm *mpm;
 
@@ -217,7 +218,7 @@ static void test_blocked_op_blocks_no_other(void)
     client a, b;
 
     if (!blocks_alone()) {
-        return;
+        driver_skip("an op that blocks stops all, by design");
     }
     server_start(mpm);
     a = client_open("g1 w1");
@@ -352,21 +353,30 @@ static void test_many_deadlines(void)
 
 /* Resuming. */
 
-/** Park just when something happens, again and again: @a hook says when. */
-static void resume_at(const char *script)
+/** Bytes come just when the script parks.  @a before: bytes it receives until
+ *  then, which come when it waits for them. */
+static void resume_at(const char *script, size_t before)
 {
     client c;
 
-    server_start(mpm);
-    for (int i = 0; i < 4; i++) {
+    if (!the_board->listen_fd) {
+        server_start(mpm);
+    }
+    for (int i = 0; i < 3; i++) {
+        int number = the_board->created;
+
         c = client_open(script);
+        if (before) {
+            connection_wait(number, WR_WANT_IO, 'r');
+            pause_ms(5);
+            client_send(&c, before);
+        }
         client_expect(&c, 1);
         cue_wait();
         client_send(&c, 1);
         client_expect(&c, 1);
         client_expect_end(&c);
     }
-    server_end();
 }
 
 static void test_resume_before_parking(void)
@@ -375,26 +385,35 @@ static void test_resume_before_parking(void)
 
     server_start(mpm);
     for (int i = 0; i < 10; i++) {
-        c = client_open("w1 h1 r1 w1 h1 r1 w1");
+        c = client_open("w1 h1 r1 w1 u w1 h1 r1 w1 c1 h1 r1 w1");
         client_expect(&c, 1);
-        pause_ms(2);
-        client_send(&c, 1);
-        client_expect(&c, 1);
-        client_send(&c, 1);
-        client_expect(&c, 1);
+        for (int k = 1; k <= 3; k++) {
+            pause_ms(2);
+            client_send(&c, 1);
+            client_expect(&c, k == 1 ? 2 : 1);
+        }
         client_expect_end(&c);
     }
     server_end();
 }
 
+/* The thread that accepted a connection parks it; or, since it is run after an
+ * event and wants no more than bytes, perhaps another. */
+
 static void test_event_before_parking(void)
 {
-    resume_at("w1 h2 r1 w1");
+    resume_at("w1 h2 r1 w1", 0);
+    resume_at("r1 u w1 h2 r1 w1", 1);
+    resume_at("r1 c1 w1 h2 r1 w1", 1);
+    server_end();
 }
 
 static void test_event_while_parking(void)
 {
-    resume_at("w1 h3 r1 w1");
+    resume_at("w1 h3 r1 w1", 0);
+    resume_at("r1 u w1 h3 r1 w1", 1);
+    resume_at("r1 c1 w1 h3 r1 w1", 1);
+    server_end();
 }
 
 static void test_gone_while_parking(void)
@@ -403,7 +422,9 @@ static void test_gone_while_parking(void)
 
     server_start(mpm);
     for (int i = 1; i <= 4; i++) {
-        c = client_open("w1 h3 r1 w1");
+        c = client_open(i % 2 ? "w1 r1 u w1 h3 r1 w1" : "w1 r1 w1 h3 r1 w1");
+        client_expect(&c, 1);
+        client_send(&c, 1);
         client_expect(&c, 1);
         cue_wait();
         client_reset(&c);
@@ -524,29 +545,35 @@ static void test_no_room_for_connection(void)
     server_end();
 }
 
-/** No descriptor is left: the next one is served when the first has gone, and
+/** No descriptor is left: the next one is served when another has gone, and
  *  nobody burns the processor until then. */
 static void test_no_descriptor_left(void)
 {
-    client a, b;
+    client clients[6];
+    int count = 0, failed;
 
-    the_board->starve_descriptors = true;
+    the_board->spare_descriptors = 4;
     server_start(mpm);
-    a = client_open("r1 w1");
-    connection_wait(0, WR_WANT_IO, 'r');
-    b = client_open("r1 w1");
-    client_send(&b, 1);
+    do {
+        if (count == 6) {
+            driver_fail("descriptors for six, though there are but four");
+        }
+        clients[count++] = client_open("w1 r1 w1");
+        pause_ms(50);
+    } while (the_board->created == count);
+    failed = the_board->failed_accepts;
     pause_ms(200);
-    client_expect_nothing(&b);
-    if (the_board->failed_accepts > 1000) {
+    client_expect_nothing(&clients[count - 1]);
+    if (the_board->failed_accepts > failed + 100) {
         driver_fail("accept failed %d times in 200 ms",
-                    the_board->failed_accepts);
+                    the_board->failed_accepts - failed);
     }
-    client_send(&a, 1);
-    client_expect(&a, 1);
-    client_expect_end(&a);
-    client_expect(&b, 1);
-    client_expect_end(&b);
+    for (int i = 0; i < count; i++) {
+        client_expect(&clients[i], 1);
+        client_send(&clients[i], 1);
+        client_expect(&clients[i], 1);
+        client_expect_end(&clients[i]);
+    }
     server_end();
 }
 
@@ -718,7 +745,7 @@ static const char *run_test(const struct test *t, int seconds)
     if (pid == 0) {
         driver_init(seconds);
         t->run();
-        _exit(atomic_load(&the_board->failed) ? 1 : 0);
+        _exit(0);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid) {
         board_fail("no process");
@@ -747,6 +774,9 @@ static int report_test(const struct test *t, int seconds)
 
     if (reason) {
         printf("not ok %s %s: %s\n", mpm->name, t->name, reason);
+    }
+    else if (the_board->skipped[0]) {
+        printf("skip %s %s: %s\n", mpm->name, t->name, the_board->skipped);
     }
     else {
         printf("ok %s %s\n", mpm->name, t->name);
@@ -778,7 +808,7 @@ int main(int argc, char **argv)
     int seconds = 10, failed = 0, option;
     const char *must_fail = NULL;
 
-    mpm = CONTRACT_MODULE.mpm;
+    mpm = contract_module.mpm;
     apr_initialize();
     while ((option = getopt(argc, argv, "lf:s:")) != -1) {
         switch (option) {

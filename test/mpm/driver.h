@@ -27,6 +27,9 @@ void driver_init(int seconds);
 _Noreturn void driver_fail(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
+/** The test does not concern this MPM: end the process. */
+_Noreturn void driver_skip(const char *reason);
+
 /** How many connections the MPM surely serves at once; many for most. */
 int driver_slots(const wr_mpm *mpm);
 

@@ -16,14 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#    define POISONS 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define POISONS 1
-#    endif
-#endif
-#ifdef POISONS
+#ifdef MACHINE_ASAN
 #    include <sanitizer/asan_interface.h>
 #endif
 
@@ -89,6 +82,11 @@ void machine_leave(machine *m)
     atomic_store(&m->inside, 0);
 }
 
+bool machine_is_owner(const machine *m)
+{
+    return m->stepper == machine_thread() && !m->board->is_parked;
+}
+
 /* Life. */
 
 wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
@@ -135,16 +133,13 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     m->conn->ends = &m->client.end;
     machines[number] = m;
     atomic_fetch_add(&child->connections, 1);
-    if (the_board->starve_descriptors) {
-        machine_starve_descriptors();
-    }
     return m->conn;
 }
 
 static void poison(void *memory, size_t size)
 {
     memset(memory, 0xA5, size);
-#ifdef POISONS
+#ifdef MACHINE_ASAN
     ASAN_POISON_MEMORY_REGION(memory, size);
 #endif
 }
@@ -532,6 +527,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
             "wr_conn_step: connection #%d has a span out that is not marked in "
             "flight",
             m->number);
+    m->stepper = machine_thread();
     m->board->is_parked = false;
     m->client.end.want = 0;
     m->back.end.want = 0;

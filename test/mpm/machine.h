@@ -43,6 +43,19 @@
 
 #include <sys/types.h>
 
+/* Which sanitizer there is: gcc says it by a macro, clang by a feature. */
+#if defined(__SANITIZE_ADDRESS__)
+#    define MACHINE_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#    define MACHINE_TSAN 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define MACHINE_ASAN 1
+#    elif __has_feature(thread_sanitizer)
+#        define MACHINE_TSAN 1
+#    endif
+#endif
+
 #define SCRIPT_MAX 64
 #define INPUT_SIZE 8192
 
@@ -95,9 +108,10 @@ typedef struct machine_end {
 
 typedef struct machine {
     uint32_t magic;
-    int number;         /**< in the order of creation; the board's index */
-    int creator;        /**< thread */
-    _Atomic int inside; /**< the thread within an owner's function, or 0 */
+    int number;          /**< in the order of creation; the board's index */
+    int creator;         /**< thread */
+    _Atomic int inside;  /**< the thread within an owner's function, or 0 */
+    _Atomic int stepper; /**< the thread that stepped it last */
     board_conn *board;
 
     token script[SCRIPT_MAX];
@@ -129,6 +143,8 @@ machine *machine_of(const wr_conn *c, const char *where);
 machine *machine_enter(const wr_conn *c, const wr_thread *self,
                        const char *where);
 void machine_leave(machine *m);
+/** Is the caller the owner, by all that can be told from here? */
+bool machine_is_owner(const machine *m);
 
 /** The calling thread's number. */
 int machine_thread(void);
@@ -153,7 +169,6 @@ void machine_cue(void);
 /** Descriptors that only the machine may close. */
 void machine_guard_fd(int fd, bool is_guarded);
 int machine_close_fd(int fd);
-void machine_starve_descriptors(void);
 
 /** Run the MPM in this process and look at what it leaves behind. */
 _Noreturn void machine_serve(const wr_mpm *mpm);

@@ -100,18 +100,6 @@ static void break_end(machine *m)
     }
 }
 
-void wr_end_eof(wr_end *e, wr_thread *self, int error)
-{
-    machine *m = machine_enter(e->conn, self, "wr_end_eof");
-
-    ((machine_end *)e)->is_at_eof = true;
-    if (error) {
-        break_end(m);
-    }
-    m->progressed = true;
-    machine_leave(m);
-}
-
 /** What the span showed is no longer the sender's: make that visible. */
 static void unpin(machine_end *me)
 {
@@ -121,6 +109,22 @@ static void unpin(machine_end *me)
         me->pinned = NULL;
     }
     me->is_pinned = false;
+}
+
+void wr_end_eof(wr_end *e, wr_thread *self, int error)
+{
+    machine *m = machine_enter(e->conn, self, "wr_end_eof");
+    machine_end *me = (machine_end *)e;
+
+    me->is_at_eof = true;
+    if (error) {
+        break_end(m);
+        if (!(e->in_flight & WR_WRITE)) {
+            unpin(me); /* a send that failed does not advance */
+        }
+    }
+    m->progressed = true;
+    machine_leave(m);
 }
 
 /** A copy of the next @a len bytes, in pieces of uneven sizes. */

@@ -110,7 +110,7 @@ wr_op *wr_conn_take_op(wr_conn *c)
 
 static apr_status_t look_up(wr_op *op)
 {
-    int fd = openat(op->dir, op->path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(op->dir, op->path, WR_OP_LOOKUP_FLAGS);
     int error;
 
     if (fd < 0) {
@@ -136,14 +136,8 @@ static apr_status_t read_range(wr_op *op)
     return APR_SUCCESS;
 }
 
-void wr_op_run(wr_op *op)
+static void run_op(wr_op *op)
 {
-    machine_op *mop = (machine_op *)op;
-
-    PROMISE(mop->is_taken, "wr_op_run: the op was not taken");
-    PROMISE(atomic_fetch_add(&mop->runs, 1) == 0, "wr_op_run: run twice");
-    atomic_fetch_add(&the_board->ops_run, 1);
-    op->tries++;
     switch (op->kind) {
     case WR_OP_LOOKUP:
         op->status = look_up(op);
@@ -160,6 +154,26 @@ void wr_op_run(wr_op *op)
     case WR_OP_FUNC:
         op->status = op->func(op);
         break;
+    }
+}
+
+void wr_op_run(wr_op *op)
+{
+    machine_op *mop = (machine_op *)op;
+    machine *m = mop->machine;
+    bool is_inline = machine_is_owner(m);
+
+    PROMISE(mop->is_taken, "wr_op_run: the op was not taken");
+    PROMISE(atomic_fetch_add(&mop->runs, 1) == 0, "wr_op_run: run twice");
+    atomic_fetch_add(&the_board->ops_run, 1);
+    op->tries++;
+    /* An owner that runs it in place owns the connection all the while. */
+    if (is_inline) {
+        machine_enter(op->conn, NULL, "wr_op_run");
+    }
+    run_op(op);
+    if (is_inline) {
+        machine_leave(m);
     }
 }
 
