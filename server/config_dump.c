@@ -93,7 +93,8 @@ static void list_commands(const char *module, const wr_command *c, FILE *out,
                 c->args && *c->args ? " " : "", c->args ? c->args : "",
                 c->is_section ? ">" : "", module);
         fprintf(out, "    %s\n", c->help ? c->help : "");
-        fprintf(out, "    Allowed %s.\n", wr__context_text(c->context, pool));
+        fprintf(out, "    Allowed %s.\n",
+                wr__context_text(wr__command_context(c), pool));
         if (c->preset) {
             fprintf(out, "    Default: %s\n", c->preset);
         }

@@ -68,7 +68,7 @@ static const char *choose_mpm(loading *l, wr_module *module,
                               const wr_directive *d)
 {
     if (l->mpm && l->mpm != module) {
-        return apr_psprintf(l->pool, "MPM %s was chosen already by %s:%d",
+        return apr_psprintf(l->pool, "the MPM %s was chosen already by %s:%d",
                             l->mpm->mpm->name, l->mpm_choice->file,
                             l->mpm_choice->line);
     }

@@ -132,14 +132,22 @@ const char *wr__context_text(unsigned context, apr_pool_t *pool)
                   {WR_IN_DIRECTORY, "in <Directory>"},
                   {WR_IN_MPM, "in <MPM>"}};
     const char *text = "";
+    unsigned left = context;
 
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (context & places[i].bit) {
-            text = apr_pstrcat(pool, text, *text ? ", " : "", places[i].text,
-                               NULL);
+        if (left & places[i].bit) {
+            left &= ~places[i].bit;
+            text = apr_pstrcat(pool, text, *text ? (left ? ", " : " or ") : "",
+                               places[i].text, NULL);
         }
     }
     return text;
+}
+
+unsigned wr__command_context(const wr_command *command)
+{
+    return command->context & WR_IN_MPM ? command->context | WR_IN_GLOBAL
+                                        : command->context;
 }
 
 static const char *count_text(const wr_command *c, apr_pool_t *pool)
@@ -368,9 +376,10 @@ static void *config_for(const known_command *known, const wr_command_call *call)
 
 static const char *misplaced(const wr_command *c, const wr_command_call *call)
 {
-    return apr_psprintf(call->temp_pool, "can't stand %s, only %s",
-                        wr__context_text(call->context, call->temp_pool),
-                        wr__context_text(c->context, call->temp_pool));
+    return apr_psprintf(
+        call->temp_pool, "can't stand %s, only %s",
+        wr__context_text(call->context, call->temp_pool),
+        wr__context_text(wr__command_context(c), call->temp_pool));
 }
 
 static const char *check_form(const wr_command *c, const wr_command_call *call)

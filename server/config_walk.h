@@ -54,6 +54,9 @@ const char *wr__walk_check_args(const wr_command *command,
 /** In words, for messages and lists: "in <VirtualHost>". */
 const char *wr__context_text(unsigned context, apr_pool_t *pool);
 
+/** Where a command may stand: an MPM's also outside all sections. */
+unsigned wr__command_context(const wr_command *command);
+
 /** An MPM's place in this configuration, made at first use. */
 wr__mpm_use *wr__walk_mpm(wr__walk *walk, const wr_mpm *mpm);
 
