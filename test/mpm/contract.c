@@ -51,6 +51,15 @@ static bool blocks_alone(void)
 
 /* Bytes. */
 
+/** Let connection @a number wait for a byte, so that the MPM has all that it
+ *  makes for one that waits; then go on. */
+static void wait_once(client *c, int number)
+{
+    connection_wait(number, WR_WANT_IO, 'r');
+    pause_ms(5);
+    client_send(c, 1);
+}
+
 static void test_nothing(void)
 {
     server_start(mpm);
@@ -148,6 +157,10 @@ static void test_client_gone(void)
     client_reset(&c);
     gate_open(1);
     await(freed, 4);
+    c = client_open("r1 g1 r1");
+    wait_once(&c, 4);
+    client_reset(&c);
+    await(freed, 5);
     server_end();
 }
 
@@ -173,7 +186,7 @@ static void test_all_wants(void)
     client c;
 
     server_start(mpm);
-    c = client_open("u l y3 c1 w1 l u c3 r1 o6 l w1 y1 u u l l w1");
+    c = client_open("u l y3 c1 w1 l u c3 r1 o6 l w1 y1 u u l l w1 u");
     client_send(&c, 1);
     client_expect(&c, 3);
     client_expect_end(&c);
@@ -196,8 +209,8 @@ static void test_op_beside_input(void)
     client c;
 
     server_start(mpm);
-    c = client_open("w1 b10 w1");
-    client_expect(&c, 1);
+    c = client_open("r1 b10 w1"); /* the bytes are there first */
+    wait_once(&c, 0);
     await(ops_waiting, 1);
     client_send(&c, 10);
     pause_ms(10);
@@ -307,7 +320,8 @@ static void test_deadline_beats_completion(void)
     client c;
 
     server_start(mpm);
-    c = client_open("d50 g1 w1000");
+    c = client_open("r1 d50 g1 w1000");
+    wait_once(&c, 0);
     await(ops_waiting, 1);
     if (calls_aside()) {
         client_expect_timeout(&c);
@@ -353,9 +367,9 @@ static void test_many_deadlines(void)
 
 /* Resuming. */
 
-/** Bytes come just when the script parks.  @a before: bytes it receives until
- *  then, which come when it waits for them. */
-static void resume_at(const char *script, size_t before)
+/** A byte comes just when the script parks.  @a has_waited: it begins by
+ *  waiting for one. */
+static void resume_at(const char *script, bool has_waited)
 {
     client c;
 
@@ -366,10 +380,8 @@ static void resume_at(const char *script, size_t before)
         int number = the_board->created;
 
         c = client_open(script);
-        if (before) {
-            connection_wait(number, WR_WANT_IO, 'r');
-            pause_ms(5);
-            client_send(&c, before);
+        if (has_waited) {
+            wait_once(&c, number);
         }
         client_expect(&c, 1);
         cue_wait();
@@ -402,17 +414,17 @@ static void test_resume_before_parking(void)
 
 static void test_event_before_parking(void)
 {
-    resume_at("w1 h2 r1 w1", 0);
-    resume_at("r1 u w1 h2 r1 w1", 1);
-    resume_at("r1 c1 w1 h2 r1 w1", 1);
+    resume_at("w1 h2 r1 w1", false);
+    resume_at("r1 u w1 h2 r1 w1", true);
+    resume_at("r1 c1 w1 h2 r1 w1", true);
     server_end();
 }
 
 static void test_event_while_parking(void)
 {
-    resume_at("w1 h3 r1 w1", 0);
-    resume_at("r1 u w1 h3 r1 w1", 1);
-    resume_at("r1 c1 w1 h3 r1 w1", 1);
+    resume_at("w1 h3 r1 w1", false);
+    resume_at("r1 u w1 h3 r1 w1", true);
+    resume_at("r1 c1 w1 h3 r1 w1", true);
     server_end();
 }
 
@@ -619,7 +631,8 @@ static void test_stop_blocked(void)
     client a, b;
 
     server_start(mpm);
-    a = client_open("g1 w1");
+    a = client_open("r1 g1 w1");
+    wait_once(&a, 0);
     await(ops_waiting, 1);
     b = client_open("g1 w1 l");
     if (blocks_alone()) {

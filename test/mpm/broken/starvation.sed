@@ -1,0 +1,10 @@
+# A connection that could always go on is let go on: no other has its turn.
+#
+# source: mpm/sped/mpm_sped.c
+# mpm: sped
+# test: yield_lets_others_go
+# reason: stuck: waited in vain
+/case WR_WANT_YIELD:/,/return;/ {
+    s/put_last(l, c);/(void)put_last;/
+    s/return;/break;/
+}
