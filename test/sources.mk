@@ -6,6 +6,8 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 # with what it needs of the core.
 
 unit_tests = \
+    test/unit/test_config \
+    test/unit/test_config_reader \
     test/unit/test_listen \
     test/unit/test_log_error \
     test/unit/test_log_format \
@@ -18,53 +20,145 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 
-# The contract of the MPMs: one program for each, with a scripted machine in
-# place of the core.
+# The contract of the MPMs: one program for each, linked with a scripted machine
+# in place of the core.  The MPM's record goes by the name contract_module.
 
 libcontract_a_SOURCES = \
     test/mpm/board.c \
+    test/mpm/contract.c \
     test/mpm/driver.c \
     test/mpm/machine.c \
     test/mpm/machine_child.c \
     test/mpm/machine_end.c \
     test/mpm/machine_op.c
-check_LIBRARIES = libcontract.a
-contract_sources = test/mpm/contract.c $(mpm_common_sources)
-contract_ldadd = libcontract.a $(base_libs)
+libcommon_a_SOURCES = $(mpm_common_sources)
+libcommon_a_CPPFLAGS = $(AM_CPPFLAGS)
+check_LIBRARIES = libcontract.a libcommon.a
+
+contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
+    -Dmpm_hybrid_module=contract_module \
+    -Dmpm_mt_module=contract_module \
+    -Dmpm_proactor_module=contract_module \
+    -Dmpm_sped_module=contract_module
+contract_ldadd = libcontract.a libcommon.a $(base_libs)
 contract_tests =
 
+contract_tests += test/mpm/contract_hybrid
+test_mpm_contract_hybrid_SOURCES = $(mpm_hybrid_sources)
+test_mpm_contract_hybrid_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_hybrid_LDADD = $(contract_ldadd)
+
 contract_tests += test/mpm/contract_mt
-test_mpm_contract_mt_SOURCES = $(contract_sources) $(mpm_mt_sources)
-test_mpm_contract_mt_CPPFLAGS = $(AM_CPPFLAGS) -DCONTRACT_MODULE=mpm_mt_module
+test_mpm_contract_mt_SOURCES = $(mpm_mt_sources)
+test_mpm_contract_mt_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_mt_LDADD = $(contract_ldadd)
 
 contract_tests += test/mpm/contract_sped
-test_mpm_contract_sped_SOURCES = $(contract_sources) $(mpm_sped_sources)
-test_mpm_contract_sped_CPPFLAGS = $(AM_CPPFLAGS) \
-    -DCONTRACT_MODULE=mpm_sped_module
+test_mpm_contract_sped_SOURCES = $(mpm_sped_sources)
+test_mpm_contract_sped_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_sped_LDADD = $(contract_ldadd)
-
-contract_tests += test/mpm/contract_hybrid
-test_mpm_contract_hybrid_SOURCES = $(contract_sources) $(mpm_hybrid_sources)
-test_mpm_contract_hybrid_CPPFLAGS = $(AM_CPPFLAGS) \
-    -DCONTRACT_MODULE=mpm_hybrid_module
-test_mpm_contract_hybrid_LDADD = $(contract_ldadd)
 
 if HAVE_LIBURING
 contract_tests += test/mpm/contract_proactor
 endif
-test_mpm_contract_proactor_SOURCES = $(contract_sources) $(mpm_proactor_sources)
-test_mpm_contract_proactor_CPPFLAGS = $(AM_CPPFLAGS) \
-    -DCONTRACT_MODULE=mpm_proactor_module
+test_mpm_contract_proactor_SOURCES = $(mpm_proactor_sources)
+test_mpm_contract_proactor_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_proactor_LDADD = $(contract_ldadd) $(URING_LIBS)
 
 check_PROGRAMS += $(contract_tests)
 TESTS += $(contract_tests)
 
+# MPMs broken on purpose, which the contract test has to catch: copies of an
+# MPM's file or of a common one, changed by test/mpm/broken/NAME.sed.
+
+break = $(AM_V_GEN)$(MKDIR_P) test/mpm/broken && \
+    $(SHELL) $(srcdir)/test/mpm/break.sh
+broken_tests =
+broken_sources =
+
+broken_tests += test/mpm/broken_double_close
+broken_sources += test/mpm/broken/double_close.c
+nodist_test_mpm_broken_double_close_SOURCES = test/mpm/broken/double_close.c
+test_mpm_broken_double_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_double_close_LDADD = $(contract_ldadd)
+test/mpm/broken/double_close.c: $(srcdir)/test/mpm/broken/double_close.sed \
+    $(srcdir)/mpm/sped/mpm_sped.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_foreign_close
+broken_sources += test/mpm/broken/foreign_close.c
+nodist_test_mpm_broken_foreign_close_SOURCES = test/mpm/broken/foreign_close.c
+test_mpm_broken_foreign_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_foreign_close_LDADD = $(contract_ldadd)
+test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
+    $(srcdir)/mpm/hybrid/mpm_hybrid.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_ignored_deadline
+broken_sources += test/mpm/broken/ignored_deadline.c
+nodist_test_mpm_broken_ignored_deadline_SOURCES = test/mpm/broken/ignored_deadline.c
+test_mpm_broken_ignored_deadline_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_ignored_deadline_LDADD = $(contract_ldadd)
+test/mpm/broken/ignored_deadline.c: $(srcdir)/test/mpm/broken/ignored_deadline.sed \
+    $(srcdir)/mpm/sped/mpm_sped.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_leaked_descriptor
+broken_sources += test/mpm/broken/leaked_descriptor.c
+test_mpm_broken_leaked_descriptor_SOURCES = $(mpm_sped_sources)
+nodist_test_mpm_broken_leaked_descriptor_SOURCES = test/mpm/broken/leaked_descriptor.c
+test_mpm_broken_leaked_descriptor_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_leaked_descriptor_LDADD = $(contract_ldadd)
+test/mpm/broken/leaked_descriptor.c: $(srcdir)/test/mpm/broken/leaked_descriptor.sed \
+    $(srcdir)/mpm/common/poller.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_lost_wakeup
+broken_sources += test/mpm/broken/lost_wakeup.c
+nodist_test_mpm_broken_lost_wakeup_SOURCES = test/mpm/broken/lost_wakeup.c
+test_mpm_broken_lost_wakeup_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_lost_wakeup_LDADD = $(contract_ldadd)
+test/mpm/broken/lost_wakeup.c: $(srcdir)/test/mpm/broken/lost_wakeup.sed \
+    $(srcdir)/mpm/hybrid/mpm_hybrid.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_stale_clock
+broken_sources += test/mpm/broken/stale_clock.c
+nodist_test_mpm_broken_stale_clock_SOURCES = test/mpm/broken/stale_clock.c
+test_mpm_broken_stale_clock_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_stale_clock_LDADD = $(contract_ldadd)
+test/mpm/broken/stale_clock.c: $(srcdir)/test/mpm/broken/stale_clock.sed \
+    $(srcdir)/mpm/sped/mpm_sped.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_starvation
+broken_sources += test/mpm/broken/starvation.c
+nodist_test_mpm_broken_starvation_SOURCES = test/mpm/broken/starvation.c
+test_mpm_broken_starvation_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_starvation_LDADD = $(contract_ldadd)
+test/mpm/broken/starvation.c: $(srcdir)/test/mpm/broken/starvation.sed \
+    $(srcdir)/mpm/sped/mpm_sped.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_two_owners
+broken_sources += test/mpm/broken/two_owners.c
+nodist_test_mpm_broken_two_owners_SOURCES = test/mpm/broken/two_owners.c
+test_mpm_broken_two_owners_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_two_owners_LDADD = $(contract_ldadd)
+test/mpm/broken/two_owners.c: $(srcdir)/test/mpm/broken/two_owners.sed \
+    $(srcdir)/mpm/hybrid/mpm_hybrid.c
+	$(break) $^ $@
+
+CLEANFILES += $(broken_sources)
+check_PROGRAMS += $(broken_tests)
+TESTS += test/mpm/run_broken.sh
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+
 # Fuzz targets, two lines each.  With --enable-fuzz libFuzzer drives them; else
 # they try what lies in test/fuzz/corpus/NAME and test/fuzz/crashes/NAME.
 
-fuzz_targets =
+fuzz_targets = test/fuzz/fuzz_config
 
 if FUZZ
 fuzz_ldadd = $(LDADD) $(FUZZ_FLAGS)
@@ -75,3 +169,5 @@ fuzz_ldadd = libreplay.a $(LDADD)
 TESTS += $(fuzz_targets)
 endif
 check_PROGRAMS += $(fuzz_targets)
+
+test_fuzz_fuzz_config_LDADD = $(fuzz_ldadd)

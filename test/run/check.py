@@ -1,0 +1,398 @@
+#!/usr/bin/python3
+"""Run Weir's tests and count them; called by ./check.
+
+A job is one command whose result can be counted: a build, a test program, the
+HTTP tests under one MPM.  Jobs run side by side, one a core, each with a time
+limit and a log of its own below build-check/results.  The last line printed
+reads "N passed, N failed"; the exit status is 0 only if nothing failed and
+something passed.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import results
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+CORES = os.cpu_count() or 2
+QUICK = ("unit", "lint", "mpm", "http")
+ALL = QUICK + ("clang", "asan", "tsan", "fuzz", "dist")
+FUZZ_RUNS = 200000
+
+# A way to build: folder, configure's options, and what is added to the
+# environment of the programs.
+Variant = collections.namedtuple("Variant", "folder options environment")
+
+SANITIZED = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1"
+                    ":detect_leaks=1:abort_on_error=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": f"suppressions={TOP}/test/tsan.supp:second_deadlock_stack=1"
+                    ":halt_on_error=0:exitcode=66",
+}
+VARIANTS = {
+    "plain": Variant("build-check", ["--enable-werror", "--enable-test-hooks"],
+                     {}),
+    "clang": Variant("build-check-clang",
+                     ["CC=clang", "--enable-werror", "--enable-static-modules"],
+                     {}),
+    "asan": Variant("build-check-asan",
+                    ["--enable-asan", "--enable-test-hooks", "CFLAGS=-g -O1"],
+                    SANITIZED),
+    "tsan": Variant("build-check-tsan",
+                    ["CC=clang", "--enable-tsan", "--enable-test-hooks",
+                     "CFLAGS=-g -O1"], SANITIZED),
+    "fuzz": Variant("build-check-fuzz",
+                    ["CC=clang", "--enable-fuzz", "CFLAGS=-g -O1"], SANITIZED),
+}
+# Those whose threads share connections, so that TSan has something to find.
+THREADED = ("mt", "hybrid")
+
+
+class Stopped(Exception):
+    """Ctrl-C, or a signal that asks for the end."""
+
+
+class Runner:
+    """Runs jobs, prints their progress, and adds up."""
+
+    def __init__(self, word):
+        self.word = word
+        self.passed = self.failed = self.skipped = 0
+        self.lock = threading.Lock()
+        self.running = set()
+        self.stopping = False
+        self.folder = TOP / "build-check" / "results"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def say(self, *words):
+        with self.lock:
+            print(*words, flush=True)
+
+    def count(self, name, found, seconds):
+        """Add a job's results and print its line, and what failed."""
+        if self.word and not found.is_selected:
+            found = found.only(self.word)
+        with self.lock:
+            self.passed += found.passed
+            self.failed += len(found.failures)
+            self.skipped += len(found.skips)
+            skipped = f", {len(found.skips)} skipped" if found.skips else ""
+            print(f"{name:<28} {found.passed} passed, "
+                  f"{len(found.failures)} failed{skipped}  ({seconds:.0f} s)")
+            for test in found.skips:
+                print(f"    skipped: {test}")
+            for test, why in found.failures:
+                print(f"    FAILED: {test}")
+                for line in why.splitlines():
+                    print(f"        {line}")
+            sys.stdout.flush()
+
+    def job(self, name, command, parse, limit, environment=None, folder=TOP):
+        """Run one command in a folder and count it.
+
+        parse(status, output file, log file) makes the results.
+        """
+        if self.stopping:
+            return False
+        stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name)
+        log = self.folder / f"{stem}.log"
+        output = self.folder / f"{stem}.xml"
+        output.unlink(missing_ok=True)
+        start = time.monotonic()
+        with open(log, "wb") as out:
+            try:
+                status = self.run(command, out, limit, environment, output,
+                                  folder)
+            except OSError as error:
+                status = str(error)
+        if self.stopping:
+            return False
+        found = parse(status, output, log)
+        self.count(name, found, time.monotonic() - start)
+        return not found.failures
+
+    def run(self, command, out, limit, environment, output, folder):
+        """The exit status, or why there is none."""
+        process = subprocess.Popen(
+            [str(part).replace("@OUTPUT@", str(output)) for part in command],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, **(environment or {}),
+                 "CMOCKA_XML_FILE": str(output)})
+        with self.lock:
+            self.running.add(process)
+        try:
+            status = process.wait(timeout=limit)
+            return f"ended by signal {-status}" if status < 0 else status
+        except subprocess.TimeoutExpired:
+            return f"stopped after {limit} s"
+        finally:
+            self.end(process)
+            with self.lock:
+                self.running.discard(process)
+
+    @staticmethod
+    def end(process):
+        """End what a job has left: its session is its process group."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, sign)
+            except ProcessLookupError:
+                break
+            if process.poll() is None:
+                time.sleep(0.5)
+        process.wait()
+
+    def stop(self):
+        self.stopping = True
+        for process in list(self.running):
+            self.end(process)
+
+    def side_by_side(self, jobs):
+        """Run functions, one a core."""
+        with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+            futures = [pool.submit(job) for job in jobs]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                self.stop()
+                raise
+
+
+class Checks:
+    """The suites, on the variants that they need."""
+
+    def __init__(self, runner, mpms, word):
+        self.runner = runner
+        self.asked = mpms
+        self.word = word
+        self.built = {}
+
+    def folder(self, variant):
+        return TOP / VARIANTS[variant].folder
+
+    def build(self, variant):
+        """Build a variant once; a failure counts as one failed test."""
+        if variant not in self.built:
+            name, environment = f"build {variant}", {"ASAN_OPTIONS":
+                                                     "detect_leaks=0"}
+            command = ["bash", "packages/build.sh", VARIANTS[variant].folder,
+                       *VARIANTS[variant].options]
+            programs = ["make", "-C", VARIANTS[variant].folder,
+                        f"-j{CORES}", "check", "TESTS="]
+            parse = results.from_status
+            self.runner.say(f"building: {VARIANTS[variant].folder}")
+            self.built[variant] = (
+                self.runner.job(name, command, parse, 600, environment)
+                and self.runner.job(f"{name}: tests", programs, parse, 600,
+                                    environment))
+        return self.built[variant]
+
+    def mpms(self, variant):
+        """The MPMs that this build has, or those of them asked for."""
+        weir = self.folder(variant) / "stage" / "sbin" / "weir"
+        shown = subprocess.run(
+            [weir, "-m", "?"], stdin=subprocess.DEVNULL, check=False,
+            stdout=subprocess.PIPE, text=True, env={
+                **os.environ, "ASAN_OPTIONS": "detect_leaks=0"}).stdout
+        found = [line.split()[0] for line in shown.splitlines() if line]
+        return [m for m in found if not self.asked or m in self.asked]
+
+    # The suites.
+
+    def unit(self, variant="plain"):
+        """cmocka's programs, and the kept inputs of the fuzz targets."""
+        if not self.build(variant):
+            return
+        jobs = []
+        listed = self.list_of(variant, "unit_tests")
+        for program in listed:
+            jobs.append(self.program_job(variant, "unit", program,
+                                         results.from_cmocka, 120, {
+                                             "CMOCKA_MESSAGE_OUTPUT": "XML"}))
+        for program in self.list_of(variant, "fuzz_targets"):
+            jobs.append(self.program_job(variant, "replay", program,
+                                         results.from_replay, 120, {
+                                             "srcdir": str(TOP)}))
+        self.runner.side_by_side(jobs)
+
+    def mpm(self, variant="plain", only=None):
+        """The contract test, for each MPM."""
+        if not self.build(variant):
+            return
+        jobs = []
+        for program in self.list_of(variant, "contract_tests"):
+            name = program.rsplit("contract_", 1)[-1]
+            if self.asked and name not in self.asked:
+                continue
+            if only is None or name in only:
+                jobs.append(self.program_job(variant, "mpm", program,
+                                             results.from_lines, 300, {}))
+        if not self.asked and only is None:
+            jobs.append(lambda: self.runner.job(
+                "mpm broken" + self.mark(variant),
+                ["sh", TOP / "test" / "mpm" / "run_broken.sh"],
+                results.from_lines, 300,
+                {**VARIANTS[variant].environment, "srcdir": str(TOP)},
+                folder=self.folder(variant)))
+        self.runner.side_by_side(jobs)
+
+    @staticmethod
+    def mark(variant):
+        return "" if variant == "plain" else f" ({variant})"
+
+    def program_job(self, variant, suite, program, parse, limit, environment):
+        path = self.folder(variant) / program
+        name = f"{suite} {path.name}{self.mark(variant)}"
+        return lambda: self.runner.job(
+            name, [path], parse, limit,
+            {**VARIANTS[variant].environment, **environment})
+
+    def list_of(self, variant, name):
+        """A variable of the Makefile, as a list."""
+        text = subprocess.run(
+            ["make", "-s", "-C", self.folder(variant), "print-list",
+             f"LIST={name}"], stdin=subprocess.DEVNULL, check=True,
+            stdout=subprocess.PIPE, text=True).stdout
+        return text.split()
+
+    def http(self, variant="plain", only=None):
+        """The HTTP tests, under each MPM."""
+        if not self.build(variant):
+            return
+        stage = self.folder(variant) / "stage"
+        jobs = []
+        for mpm in self.mpms(variant):
+            if only is not None and mpm not in only:
+                continue
+            name = f"http {mpm}{self.mark(variant)}"
+            command = ["/usr/bin/python3", "-m", "pytest", "-q", "test/http",
+                       "--weir-prefix", stage, "--mpm", mpm,
+                       "-p", "no:cacheprovider", "--junitxml=@OUTPUT@"]
+            if self.word:
+                command += ["-k", self.word]
+            jobs.append(lambda name=name, command=command: self.runner.job(
+                name, command, results.from_junit, 900,
+                VARIANTS[variant].environment))
+        self.runner.side_by_side(jobs)
+
+    def lint(self):
+        """Each program of test/lint prints a line a check."""
+        if not self.build("plain"):
+            return
+        programs = sorted((TOP / "test" / "lint").glob("check_*.py"))
+        self.runner.side_by_side([
+            lambda p=p: self.runner.job(
+                f"lint {p.stem[len('check_'):]}",
+                ["/usr/bin/python3", p], results.from_lines, 300,
+                {"WEIR_PREFIX": str(self.folder("plain") / "stage")})
+            for p in programs])
+
+    def clang(self):
+        """Another compiler, and modules compiled in."""
+        self.build("clang") and self.unit("clang")
+
+    def asan(self):
+        self.unit("asan")
+        self.mpm("asan")
+        self.http("asan")
+
+    def tsan(self):
+        self.unit("tsan")
+        self.mpm("tsan", THREADED)
+        self.http("tsan", THREADED)
+
+    def fuzz(self):
+        """Kept inputs, then a fixed number of executions from them."""
+        if not self.build("fuzz"):
+            return
+        jobs = []
+        for program in self.list_of("fuzz", "fuzz_targets"):
+            path = self.folder("fuzz") / program
+            name = path.name[len("fuzz_"):]
+            kept = [str(folder) for folder in
+                    (TOP / "test" / "fuzz" / kind / name
+                     for kind in ("corpus", "crashes")) if folder.is_dir()]
+            new = self.runner.folder / f"fuzz-{name}"
+            new.mkdir(exist_ok=True)
+            jobs.append(lambda path=path, name=name, kept=kept, new=new:
+                        self.runner.job(
+                            f"fuzz {name}",
+                            [path, f"-runs={FUZZ_RUNS}", "-seed=1",
+                             "-max_len=16384", "-timeout=20",
+                             f"-artifact_prefix={new}/crash-", new, *kept],
+                            results.from_fuzzer, 900, SANITIZED))
+        self.runner.side_by_side(jobs)
+
+    def dist(self):
+        """A tarball that builds, tests and installs itself."""
+        if self.build("plain"):
+            self.runner.job(
+                "dist",
+                ["make", "-C", VARIANTS["plain"].folder, f"-j{CORES}",
+                 "distcheck"], results.from_status, 1200)
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        prog="./check", description="Run Weir's tests.",
+        epilog="Without a suite: " + " ".join(QUICK) + ".  Logs lie in "
+               "build-check/results.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE",
+                        help="all, or some of: " + " ".join(ALL))
+    parser.add_argument("--mpm", action="append", default=[], metavar="NAME",
+                        help="only under this MPM; may be repeated")
+    parser.add_argument("-k", dest="word", default="", metavar="WORD",
+                        help="only tests that have WORD in their name")
+    chosen = parser.parse_args()
+    for suite in chosen.suites:
+        if suite not in ALL + ("all",):
+            parser.error(f"there is no suite {suite}; there are: all "
+                         + " ".join(ALL))
+    if "all" in chosen.suites:
+        chosen.suites = list(ALL)
+    chosen.suites = chosen.suites or list(QUICK)
+    return chosen
+
+
+def main():
+    chosen = options()
+    runner = Runner(chosen.word)
+    checks = Checks(runner, chosen.mpm, chosen.word)
+
+    def stop(*_):
+        raise Stopped
+
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, stop)
+    start = time.monotonic()
+    try:
+        if chosen.mpm and checks.build("plain"):
+            unknown = set(chosen.mpm) - set(checks.mpms("plain"))
+            if unknown:
+                sys.exit("There is no MPM " + ", ".join(sorted(unknown)))
+        for suite in chosen.suites:
+            getattr(checks, suite)()
+    except Stopped:
+        runner.stop()
+        sys.exit("stopped")
+    print(f"after {time.monotonic() - start:.0f} s"
+          + (f", {runner.skipped} skipped" if runner.skipped else ""))
+    print(f"{runner.passed} passed, {runner.failed} failed")
+    sys.exit(0 if runner.passed and not runner.failed else 1)
+
+
+if __name__ == "__main__":
+    main()
