@@ -40,22 +40,26 @@ contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
     -Dmpm_mt_module=contract_module \
     -Dmpm_proactor_module=contract_module \
     -Dmpm_sped_module=contract_module
+contract_ldflags = $(AM_LDFLAGS) -Wl,--wrap=accept4 -Wl,--wrap=close
 contract_ldadd = libcontract.a libcommon.a $(base_libs)
 contract_tests =
 
 contract_tests += test/mpm/contract_hybrid
 test_mpm_contract_hybrid_SOURCES = $(mpm_hybrid_sources)
 test_mpm_contract_hybrid_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_hybrid_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_hybrid_LDADD = $(contract_ldadd)
 
 contract_tests += test/mpm/contract_mt
 test_mpm_contract_mt_SOURCES = $(mpm_mt_sources)
 test_mpm_contract_mt_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_mt_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_mt_LDADD = $(contract_ldadd)
 
 contract_tests += test/mpm/contract_sped
 test_mpm_contract_sped_SOURCES = $(mpm_sped_sources)
 test_mpm_contract_sped_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_sped_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_sped_LDADD = $(contract_ldadd)
 
 if HAVE_LIBURING
@@ -63,6 +67,7 @@ contract_tests += test/mpm/contract_proactor
 endif
 test_mpm_contract_proactor_SOURCES = $(mpm_proactor_sources)
 test_mpm_contract_proactor_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_proactor_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_proactor_LDADD = $(contract_ldadd) $(URING_LIBS)
 
 check_PROGRAMS += $(contract_tests)
@@ -80,6 +85,7 @@ broken_tests += test/mpm/broken_double_close
 broken_sources += test/mpm/broken/double_close.c
 nodist_test_mpm_broken_double_close_SOURCES = test/mpm/broken/double_close.c
 test_mpm_broken_double_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_double_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_double_close_LDADD = $(contract_ldadd)
 test/mpm/broken/double_close.c: $(srcdir)/test/mpm/broken/double_close.sed \
     $(srcdir)/mpm/sped/mpm_sped.c
@@ -89,6 +95,7 @@ broken_tests += test/mpm/broken_foreign_close
 broken_sources += test/mpm/broken/foreign_close.c
 nodist_test_mpm_broken_foreign_close_SOURCES = test/mpm/broken/foreign_close.c
 test_mpm_broken_foreign_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_foreign_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_foreign_close_LDADD = $(contract_ldadd)
 test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
     $(srcdir)/mpm/hybrid/mpm_hybrid.c
@@ -98,6 +105,7 @@ broken_tests += test/mpm/broken_ignored_deadline
 broken_sources += test/mpm/broken/ignored_deadline.c
 nodist_test_mpm_broken_ignored_deadline_SOURCES = test/mpm/broken/ignored_deadline.c
 test_mpm_broken_ignored_deadline_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_ignored_deadline_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_ignored_deadline_LDADD = $(contract_ldadd)
 test/mpm/broken/ignored_deadline.c: $(srcdir)/test/mpm/broken/ignored_deadline.sed \
     $(srcdir)/mpm/sped/mpm_sped.c
@@ -108,6 +116,7 @@ broken_sources += test/mpm/broken/leaked_descriptor.c
 test_mpm_broken_leaked_descriptor_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_leaked_descriptor_SOURCES = test/mpm/broken/leaked_descriptor.c
 test_mpm_broken_leaked_descriptor_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_leaked_descriptor_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_leaked_descriptor_LDADD = $(contract_ldadd)
 test/mpm/broken/leaked_descriptor.c: $(srcdir)/test/mpm/broken/leaked_descriptor.sed \
     $(srcdir)/mpm/common/poller.c
@@ -117,6 +126,7 @@ broken_tests += test/mpm/broken_lost_wakeup
 broken_sources += test/mpm/broken/lost_wakeup.c
 nodist_test_mpm_broken_lost_wakeup_SOURCES = test/mpm/broken/lost_wakeup.c
 test_mpm_broken_lost_wakeup_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_lost_wakeup_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_lost_wakeup_LDADD = $(contract_ldadd)
 test/mpm/broken/lost_wakeup.c: $(srcdir)/test/mpm/broken/lost_wakeup.sed \
     $(srcdir)/mpm/hybrid/mpm_hybrid.c
@@ -126,6 +136,7 @@ broken_tests += test/mpm/broken_stale_clock
 broken_sources += test/mpm/broken/stale_clock.c
 nodist_test_mpm_broken_stale_clock_SOURCES = test/mpm/broken/stale_clock.c
 test_mpm_broken_stale_clock_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_stale_clock_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_stale_clock_LDADD = $(contract_ldadd)
 test/mpm/broken/stale_clock.c: $(srcdir)/test/mpm/broken/stale_clock.sed \
     $(srcdir)/mpm/sped/mpm_sped.c
@@ -135,6 +146,7 @@ broken_tests += test/mpm/broken_starvation
 broken_sources += test/mpm/broken/starvation.c
 nodist_test_mpm_broken_starvation_SOURCES = test/mpm/broken/starvation.c
 test_mpm_broken_starvation_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_starvation_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_starvation_LDADD = $(contract_ldadd)
 test/mpm/broken/starvation.c: $(srcdir)/test/mpm/broken/starvation.sed \
     $(srcdir)/mpm/sped/mpm_sped.c
@@ -144,6 +156,7 @@ broken_tests += test/mpm/broken_two_owners
 broken_sources += test/mpm/broken/two_owners.c
 nodist_test_mpm_broken_two_owners_SOURCES = test/mpm/broken/two_owners.c
 test_mpm_broken_two_owners_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_two_owners_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_two_owners_LDADD = $(contract_ldadd)
 test/mpm/broken/two_owners.c: $(srcdir)/test/mpm/broken/two_owners.sed \
     $(srcdir)/mpm/hybrid/mpm_hybrid.c
