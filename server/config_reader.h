@@ -12,30 +12,15 @@
 
 #include "wr_config.h"
 
+#include "config_text.h"
+
 #include <apr_pools.h>
-#include <apr_tables.h>
-#include <stdio.h>
 
 #define WR__LINE_MAX       32768       /**< bytes in a line, continued or not */
 #define WR__SECTION_DEPTH  50          /**< sections in sections */
 #define WR__INCLUDE_DEPTH  20          /**< files in files */
 #define WR__DIRECTIVES_MAX 1000000     /**< in all files together */
 #define WR__TEXT_MAX       (64u << 20) /**< bytes in all files together */
-#define WR__ERRORS_MAX     20          /**< then nothing more is looked at */
-
-/** What is wrong with a configuration, in the order in which it was found. */
-typedef struct wr__errors {
-    apr_pool_t *pool;
-    apr_array_header_t *texts; /**< const char *, "FILE:LINE: text" */
-} wr__errors;
-
-wr__errors *wr__errors_create(apr_pool_t *pool);
-void wr__errors_add(wr__errors *errors, const char *file, int line,
-                    const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-/** Have so many been found that looking for more helps nobody? */
-bool wr__errors_full(const wr__errors *errors);
-void wr__errors_print(const wr__errors *errors, FILE *out);
 
 typedef struct wr__reader wr__reader;
 
@@ -68,14 +53,5 @@ void wr__reader_text(wr__reader *reader, const char *name, const char *text,
 
 /** The first directive of all that was read. */
 wr_directive *wr__reader_tree(const wr__reader *reader);
-
-/** @a path, below @a root unless it is absolute, without dot segments. */
-const char *wr__path_below(const char *root, const char *path,
-                           apr_pool_t *pool);
-
-/** Split @a text into words as a directive's arguments are.
- *  @return NULL, or what is wrong. */
-const char *wr__reader_split(const char *text, int *argc,
-                             const char *const **argv, apr_pool_t *pool);
 
 #endif

@@ -242,29 +242,41 @@ static void consider(nearest *best, const wr_command *table)
     }
 }
 
-/* "; did you mean X?", or "" */
+static const char *did_you_mean(const nearest *best, apr_pool_t *pool)
+{
+    return best->name ? apr_psprintf(pool, "; did you mean %s?", best->name)
+                      : "";
+}
+
+/* "; did you mean X?", or "".  Of modules that are not loaded too: then what
+ * is missing is said next. */
 static const char *suggestion(const wr__walk *walk, const char *written)
 {
     nearest best = {.written = written};
+    apr_array_header_t *names;
 
     best.distance = (int)strlen(written) / 3 + 1;
     if (walk->mpm) {
         consider(&best, walk->mpm->mpm->commands);
+        return did_you_mean(&best, walk->temp_pool);
     }
-    else {
-        for (int i = 0; i < walk->config->modules->nelts; i++) {
-            const wr_module *m =
-                APR_ARRAY_IDX(walk->config->modules, i, wr_module *);
+    for (int i = 0; i < walk->config->modules->nelts; i++) {
+        const wr_module *m =
+            APR_ARRAY_IDX(walk->config->modules, i, const wr_module *);
 
-            consider(&best, m->commands);
-        }
-        if (walk->config->mpm) {
-            consider(&best, walk->config->mpm->commands);
+        consider(&best, m->mpm ? m->mpm->commands : m->commands);
+    }
+    names = wr__modules_at_hand(walk->modules_dir, "", walk->temp_pool);
+    for (int i = 0; i < names->nelts; i++) {
+        const wr_module *m =
+            wr__module_at_hand(APR_ARRAY_IDX(names, i, const char *),
+                               walk->modules_dir, walk->temp_pool);
+
+        if (m) {
+            consider(&best, m->mpm ? m->mpm->commands : m->commands);
         }
     }
-    return best.name
-               ? apr_psprintf(walk->temp_pool, "; did you mean %s?", best.name)
-               : "";
+    return did_you_mean(&best, walk->temp_pool);
 }
 
 /* Does a module that is not loaded have it?  Its name, or NULL. */

@@ -14,6 +14,7 @@ server_sources = \
     server/config_root.c \
     server/config_server.c \
     server/config_set.c \
+    server/config_text.c \
     server/config_walk.c \
     server/conn.c \
     server/end.c \

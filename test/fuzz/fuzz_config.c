@@ -11,15 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void)argc;
-    (void)argv;
-    return apr_initialize() == APR_SUCCESS ? 0 : -1;
-}
 
 static void require(bool holds)
 {
@@ -69,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wr__reader *reader;
     apr_pool_t *pool;
 
+    require(apr_initialize() == APR_SUCCESS);
     apr_pool_create(&pool, NULL);
     options.pool = pool;
     options.errors = wr__errors_create(pool);

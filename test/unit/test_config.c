@@ -547,19 +547,22 @@ static void test_place_errors(void **state)
 static void test_unknown_names(void **state)
 {
     (void)state;
-    expect_errors("Tiemout 5\nKeepAliv on\nXyzzyPlugh 1\n<Drectory />\n"
-                  "Nonsense\n</Drectory>\nFakeText a\nThreadsPerChil 5\n",
-                  "~/x.conf:2: unknown directive Tiemout; did you mean "
-                  "Timeout?\n"
-                  "~/x.conf:3: unknown directive KeepAliv; did you mean "
-                  "KeepAlive?\n"
-                  "~/x.conf:4: unknown directive XyzzyPlugh\n"
-                  "~/x.conf:5: unknown section Drectory; did you mean "
-                  "Directory?\n"
-                  "~/x.conf:8: FakeText belongs to a module that is not "
-                  "loaded: LoadModule fake_module modules/mod_fake.so\n"
-                  "~/x.conf:9: unknown directive ThreadsPerChil; did you mean "
-                  "ThreadsPerChild?");
+    expect_errors(
+        "Tiemout 5\nKeepAliv on\nXyzzyPlugh 1\n<Drectory />\n"
+        "Nonsense\n</Drectory>\nFakeText a\nThreadsPerChil 5\nOthrText x\n",
+        "~/x.conf:2: unknown directive Tiemout; did you mean "
+        "Timeout?\n"
+        "~/x.conf:3: unknown directive KeepAliv; did you mean "
+        "KeepAlive?\n"
+        "~/x.conf:4: unknown directive XyzzyPlugh\n"
+        "~/x.conf:5: unknown section Drectory; did you mean "
+        "Directory?\n"
+        "~/x.conf:8: FakeText belongs to a module that is not "
+        "loaded: LoadModule fake_module modules/mod_fake.so\n"
+        "~/x.conf:9: unknown directive ThreadsPerChil; did you mean "
+        "ThreadsPerChild?\n"
+        "~/x.conf:10: unknown directive OthrText; did you mean "
+        "OtherText?");
 }
 
 static void test_names_of_a_missing_module(void **state)
