@@ -45,8 +45,10 @@ typedef struct board {
     int refuse;                  /**< so many wr_conn_create() return NULL */
     _Atomic int accept_failures; /**< so many accept4() fail */
     int spare_descriptors; /**< so many are left to serve with; 0: plenty */
+    int buffer;            /**< of each socket, in bytes; 0: the system's */
 
     /* counted by the server */
+    _Atomic uint64_t bytes_sent;
     _Atomic int created, freed, aborted, timed_out;
     _Atomic int records_made, records_logged;
     _Atomic int ops_run, ops_late, ops_waiting;

@@ -507,6 +507,31 @@ static void test_small_among_large(void)
     server_end();
 }
 
+/** Clients that do not receive keep nobody else from it. */
+static void test_small_beside_stalled(void)
+{
+    int count = shares_threads() ? 150 : driver_slots(mpm) - 1;
+    client clients[150], small;
+
+    the_board->buffer = 4096;
+    server_start(mpm);
+    for (int i = 0; i < count; i++) {
+        clients[i] = client_open(i % 4 ? "f90000000" : "w90000000");
+    }
+    for (int i = 0; i < count; i++) {
+        connection_wait(i, WR_WANT_IO, i % 4 ? 'f' : 'w');
+    }
+    output_wait(); /* their sockets are full */
+    small = client_open("r1 f20000 w10");
+    client_send(&small, 1);
+    client_expect(&small, 20010);
+    client_expect_end(&small);
+    for (int i = 0; i < count; i++) {
+        client_reset(&clients[i]);
+    }
+    server_end();
+}
+
 /* Crowds. */
 
 static void test_crowd(void)
@@ -730,6 +755,7 @@ static const struct test {
     {"ping_pong", test_ping_pong},
     {"yield_lets_others_go", test_yield_lets_others_go},
     {"small_among_large", test_small_among_large},
+    {"small_beside_stalled", test_small_beside_stalled},
     {"crowd", test_crowd},
     {"vanishing_crowd", test_vanishing_crowd},
     {"failed_accept", test_failed_accept},

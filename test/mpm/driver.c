@@ -292,6 +292,16 @@ void server_end(void)
     server_join();
 }
 
+void output_wait(void)
+{
+    uint64_t before;
+
+    do {
+        before = the_board->bytes_sent;
+        pause_ms(50);
+    } while (the_board->bytes_sent != before);
+}
+
 void gate_open(int gate)
 {
     if (eventfd_write(the_board->gates[gate], 1)) {
@@ -317,6 +327,10 @@ static client connect_client(void)
     client c = {0};
 
     c.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (the_board->buffer) {
+        setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &the_board->buffer,
+                   sizeof(int));
+    }
     if (c.fd < 0
         || connect(c.fd, (struct sockaddr *)&server_address,
                    sizeof(server_address))

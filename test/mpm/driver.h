@@ -72,6 +72,9 @@ void counter_wait(const char *name, _Atomic int *counter, int least);
 /** Wait until connection @a number wants @a want at a token. */
 void connection_wait(int number, int want, char letter);
 
+/** Wait until no more is sent. */
+void output_wait(void);
+
 /** Milliseconds; for what has to be later than something else. */
 void pause_ms(int ms);
 

@@ -27,6 +27,9 @@ void machine_end_init(machine_end *me, wr_conn *c, int fd)
     me->end.fd = fd;
     me->end.conn = c;
     atomic_store(&me->end.ready, WR_READ | WR_WRITE); /* not tried yet */
+    if (the_board->buffer) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &the_board->buffer, sizeof(int));
+    }
     machine_guard_fd(fd, true);
 }
 
@@ -210,6 +213,7 @@ static void count_output(machine *m, machine_end *me, size_t len)
 {
     me->out_position += me->out_kind == 'T' ? 0 : len;
     me->out_left -= len < me->out_left ? len : me->out_left;
+    atomic_fetch_add(&the_board->bytes_sent, len);
     m->progressed = true;
 }
 
