@@ -13,7 +13,10 @@ unit_tests = \
     test/unit/test_log_format \
     test/unit/test_log_ring \
     test/unit/test_mod_mime \
-    test/unit/test_pid_file
+    test/unit/test_pid_file \
+    test/unit/test_poller \
+    test/unit/test_queue \
+    test/unit/test_timers
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
