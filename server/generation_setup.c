@@ -37,6 +37,19 @@ static apr_status_t refuse_beside_another(const wr__config *config,
     return APR_EEXIST;
 }
 
+static apr_status_t refuse_to_serve_as_root(const wr__config *config,
+                                            FILE *errors)
+{
+    if (geteuid() == 0 && config->uid == 0) {
+        fprintf(errors,
+                "User %s would serve with all privileges: choose"
+                " another one\n",
+                config->user);
+        return APR_EACCES;
+    }
+    return APR_SUCCESS;
+}
+
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -106,6 +119,14 @@ static apr_status_t run_post_config(const wr__config *config, FILE *errors,
     return rv;
 }
 
+/* Turns in the life of processes are always logged. */
+static void set_log_level(const wr__config *config)
+{
+    int level = config->main_server->log_level;
+    wr__log_error_level(level > WR_LOG_NOTICE ? (wr_log_level)level
+                                              : WR_LOG_NOTICE);
+}
+
 apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
                            apr_pool_t *pool)
 {
@@ -116,13 +137,13 @@ apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (options->is_first) {
+    rv = refuse_to_serve_as_root(setup->config, errors);
+    if (rv == APR_SUCCESS && options->is_first) {
         rv = refuse_beside_another(setup->config, errors, pool);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
     }
-    rv = bind_all(setup, options, pool);
+    if (rv == APR_SUCCESS) {
+        rv = bind_all(setup, options, pool);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -140,5 +161,6 @@ apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
         rv = wr__log_rings_create(pool, setup->config->processes
                                             * LOG_WRITERS_PER_CHILD);
     }
+    set_log_level(setup->config);
     return rv;
 }

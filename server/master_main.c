@@ -288,28 +288,29 @@ static apr_status_t write_pid_file(master *m, const char *path)
     return rv;
 }
 
-static void leave_terminal(const char *error_log)
+static void open_null_as(int first, int last)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd >= 0) {
-        dup2(fd, STDIN_FILENO);
-        dup2(fd, STDOUT_FILENO);
-        if (strcmp(error_log, "stderr") != 0) {
-            dup2(fd, STDERR_FILENO);
-        }
+    for (int i = first; fd >= 0 && i <= last; i++) {
+        dup2(fd, i);
+    }
+    if (fd > last) {
         close(fd);
     }
 }
 
 static void tell_starter(master *m, const char *error_log)
 {
-    if (m->starter >= 0) {
-        leave_terminal(error_log);
-        ssize_t written = write(m->starter, "", 1);
-        (void)written; /* it may have been killed: then nobody waits */
-        close(m->starter);
-        m->starter = -1;
+    if (m->starter < 0) {
+        return;
     }
+    if (strcmp(error_log, "stderr") != 0) {
+        open_null_as(STDERR_FILENO, STDERR_FILENO);
+    }
+    ssize_t written = write(m->starter, "", 1);
+    (void)written; /* it may have been killed: then nobody waits */
+    close(m->starter);
+    m->starter = -1;
 }
 
 static void become_serving(master *m, generation *g)
@@ -326,6 +327,7 @@ static void become_serving(master *m, generation *g)
     }
     g->phase = SERVING;
     m->has_served = true;
+    wr__log_error_level(WR_LOG_NOTICE); /* -e is for the start */
     tell_starter(m, g->error_log);
     if (old != NULL && m->next_signal == SIGUSR1) {
         drain_generation(old);
@@ -665,6 +667,7 @@ static bool detach(master *m)
     close(ends[0]);
     m->starter = ends[1];
     setsid();
+    open_null_as(STDIN_FILENO, STDOUT_FILENO);
     if (chdir("/") != 0) {
         perror("weir: /"); /* only keeps a file system from being unmounted */
     }
