@@ -37,8 +37,8 @@ static const char *seen(void *baton, wr__reader *reader, const wr_directive *d)
 static void check_tree(const wr_directive *first, const wr_directive *parent,
                        int depth)
 {
-    require(depth <= WR__SECTION_DEPTH);
     for (const wr_directive *d = first; d; d = d->next) {
+        require(depth <= WR__SECTION_DEPTH);
         require(d->name && d->args && d->argv && d->line > 0);
         require(d->argv[d->argc] == NULL);
         require(d->parent == parent);
