@@ -12,6 +12,7 @@
  *                         wr_op_run(op); wr_op_finish(op);         break;
  *     case WR_WANT_LOG:   wr_record_log(wr_conn_take_log(c), self); break;
  *     case WR_WANT_RUN: case WR_WANT_YIELD:                        break;
+ *     case WR_WANT_DROP:  wr_conn_drop(c, self);                   break;
  *     case WR_WANT_CLOSE: if (wr_conn_close(c, self)) return;      break;
  *     }
  *
@@ -38,6 +39,7 @@ typedef enum wr_want {
     WR_WANT_CALL,  /**< wr_conn_take_op() has an op that may block */
     WR_WANT_LOG,   /**< wr_conn_take_log() has a finished request's record */
     WR_WANT_YIELD, /**< nothing, but let others go first */
+    WR_WANT_DROP,  /**< wr_conn_drop(): an end that is no longer needed */
     WR_WANT_CLOSE  /**< wr_conn_close() */
 } wr_want;
 
@@ -152,6 +154,16 @@ WR_API void wr_record_log(wr_record *record, wr_thread *self);
  *         closed) again when that comes back.
  */
 WR_API bool wr_conn_close(wr_conn *c, wr_thread *self);
+
+/**
+ * Close and free the ends that are gone (wr_end.is_gone); never the client's.
+ * A poller forgets them first; an MPM with I/O of theirs in flight cancels it.
+ *
+ * @thread as for wr_conn_close().
+ * @return false when the kernel still holds one: it stays, and WR_WANT_DROP
+ *         comes again once its in_flight is clear.
+ */
+WR_API bool wr_conn_drop(wr_conn *c, wr_thread *self);
 
 /**
  * Tell a connection of @a bits.  May be called by any thread that knows the

@@ -26,6 +26,8 @@ struct wr_end {
     uint8_t want;          /**< WR_READ | WR_WRITE; owner's */
     uint8_t in_flight;     /**< the kernel holds a read or a span; owner's */
     uint8_t flags;         /**< private to the machine */
+    bool is_pipe;          /**< read() and write(), not recv() and send() */
+    bool is_gone;          /**< to be dropped: WR_WANT_DROP */
     _Atomic uint8_t ready; /**< a poller may OR bits in at any time */
     wr_conn *conn;
     wr_end *next;

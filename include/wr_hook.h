@@ -31,7 +31,17 @@ enum {
 
 /** Before any directive is carried out.  All are called. */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, apr_status_t, pre_config, (apr_pool_t * pool))
-/** After all of them, before anything is forked.  All are called. */
+/**
+ * All directives are carried out: do they make sense together?  With -t too,
+ * so nothing may be opened.  All are called.
+ *
+ * @param where set to the directive that an error is about.
+ * @return NULL, or what is wrong.
+ */
+APR_DECLARE_EXTERNAL_HOOK(wr, WR, const char *, check_config,
+                          (apr_pool_t *pool, wr_server *main_server,
+                           const wr_directive **where))
+/** Before anything is forked: open what children inherit.  All are called. */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, apr_status_t, post_config,
                           (apr_pool_t * pool, wr_server *main_server))
 /** In each new child, before it serves.  All are called. */

@@ -1,10 +1,12 @@
 /*
- * wr_object.h - simple objects that are not there yet: computed ones.
+ * wr_object.h - simple objects that are not there yet: computed ones, and
+ * streams.
  *
  * A handler does not write to the client, it appends objects.  Memory and file
  * ranges are sent by whatever is the MPM's fastest method; a computed object
  * is made piece by piece, only as fast as the client takes it, and never in a
- * thread that has bytes to shuffle.
+ * thread that has bytes to shuffle.  A stream is read as it comes, by the
+ * thread that shuffles the bytes, and no faster than the client takes it.
  */
 #ifndef WR_OBJECT_H
 #define WR_OBJECT_H
@@ -37,5 +39,17 @@ typedef wr_made wr_make_fn(wr_request *r, void *baton,
  *  response is chunked, or ends with the connection for HTTP/1.0. */
 WR_API void wr_request_append_computed(wr_request *r, wr_make_fn *make,
                                        void *baton);
+
+/**
+ * Append what comes from a pipe or a socket.
+ *
+ * @param fd  non-blocking, close-on-exec.
+ * @param len how many bytes are passed on; -1: all until it ends, and then the
+ *        response is framed as for a computed object.  If it ends too early,
+ *        the connection breaks.
+ * @owner fd: the response's.
+ */
+WR_API void wr_request_append_stream(wr_request *r, int fd, bool is_pipe,
+                                     int64_t len);
 
 #endif

@@ -202,6 +202,11 @@ wr__computed *wr__bucket_computed(const apr_bucket *b)
     return b->type == &computed_type ? b->data : NULL;
 }
 
+bool wr__bucket_is_unread(const apr_bucket *b)
+{
+    return b->type == &computed_type || wr__bucket_is_stream(b);
+}
+
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b)
 {
     while (b != APR_BRIGADE_SENTINEL(bb)) {

@@ -29,6 +29,17 @@ apr_bucket *wr__bucket_computed_create(wr__computed *computed,
 /** What makes it, or NULL if it is another bucket. */
 wr__computed *wr__bucket_computed(const apr_bucket *b);
 
+/** What comes from @a fd, which becomes the bucket's; see
+ *  wr_request_append_stream().  In stream.c. */
+apr_bucket *wr__bucket_stream_create(wr_request *r, int fd, bool is_pipe,
+                                     int64_t len, apr_bucket_alloc_t *list);
+bool wr__bucket_is_stream(const apr_bucket *b);
+/** How many bytes are still to come; -1: until it ends. */
+int64_t wr__bucket_stream_length(const apr_bucket *b);
+
+/** A bucket whose bytes only the connection machine can bring. */
+bool wr__bucket_is_unread(const apr_bucket *b);
+
 /** Are @a b and all behind it without a byte? */
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b);
 

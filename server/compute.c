@@ -35,15 +35,6 @@ static void put_piece(wr_end *e, apr_bucket *maker, apr_bucket_brigade *piece,
     }
 }
 
-bool wr__end_awaits_op(const wr_end *e)
-{
-    const wr_op *asked =
-        wr__bucket_computed(APR_BRIGADE_FIRST(e->out))->r->core->asked;
-
-    return asked
-           && !atomic_load_explicit(&asked->is_done, memory_order_acquire);
-}
-
 wr_io wr__end_compute(wr_end *e)
 {
     apr_bucket *b = APR_BRIGADE_FIRST(e->out);

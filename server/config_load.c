@@ -293,6 +293,15 @@ static void check_mpms(loading *l, wr__walk *walk)
     }
 }
 
+static void report_error(void *baton, const wr_directive *where,
+                         const char *error)
+{
+    loading *l = baton;
+
+    wr__errors_add(l->errors, where ? where->file : l->file,
+                   where ? where->line : 1, "%s", error);
+}
+
 static void carry_out(loading *l, wr__config *config)
 {
     wr__walk *walk;
@@ -306,6 +315,10 @@ static void carry_out(loading *l, wr__config *config)
     check_mpms(l, walk);
     wr__core_finish(config, l->errors, l->file);
     wr__servers_finish(config, l->errors);
+    if (l->errors->texts->nelts == 0) {
+        wr__hooks_run_check_config(l->pool, config->main_server, report_error,
+                                   l);
+    }
 }
 
 static apr_status_t load(loading *l, wr__config **config)

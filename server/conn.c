@@ -64,6 +64,17 @@ static void take_posts(wr_conn *c, wr_thread *self)
     }
 }
 
+/** Is an end gone that can be dropped, or that the MPM does not know of? */
+static bool must_drop(const wr_conn *c)
+{
+    for (const wr_end *e = c->ends->next; e; e = e->next) {
+        if (e->is_gone && (!e->in_flight || !(e->flags & WR__END_TOLD))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 wr_want wr_conn_step(wr_conn *c, wr_thread *self)
 {
     assert(c->magic == WR__CONN_MAGIC);
@@ -85,6 +96,9 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
     }
     if (c->ops) {
         return WR_WANT_CALL;
+    }
+    if (c->ends->next && must_drop(c)) {
+        return WR_WANT_DROP;
     }
     return c->protocol->step(c, self);
 }
@@ -202,6 +216,47 @@ void wr__conn_take_kit(wr_conn *c, wr_thread *self)
     }
 }
 
+wr_end *wr__conn_add_end(wr_conn *c, int fd, bool is_pipe)
+{
+    wr_end *e = wr__stock_end(c->child->core->stock);
+
+    e->conn = c;
+    e->fd = fd;
+    e->is_pipe = is_pipe;
+    atomic_store_explicit(&e->ready, WR_READ | WR_WRITE, memory_order_relaxed);
+    e->next = c->ends->next;
+    c->ends->next = e;
+    return e;
+}
+
+void wr__conn_remove_end(wr_end *e)
+{
+    e->want = 0;
+    e->is_gone = true;
+}
+
+bool wr_conn_drop(wr_conn *c, wr_thread *self)
+{
+    wr_end **at = &c->ends->next;
+    bool dropped_all = true;
+
+    (void)self;
+    while (*at) {
+        wr_end *e = *at;
+
+        e->flags |= e->is_gone ? WR__END_TOLD : 0;
+        if (e->is_gone && !e->in_flight) {
+            *at = e->next;
+            close(e->fd);
+            wr__stock_end_free(c->child->core->stock, e);
+            continue;
+        }
+        dropped_all = dropped_all && !e->is_gone;
+        at = &e->next;
+    }
+    return dropped_all;
+}
+
 /** Does the kernel, or an op, still hold something of it? */
 static bool is_held(const wr_conn *c)
 {
@@ -231,10 +286,12 @@ bool wr_conn_close(wr_conn *c, wr_thread *self)
         }
         return false;
     }
-    for (e = c->ends; e; e = e->next) {
+    while ((e = c->ends->next)) {
+        c->ends->next = e->next;
         close(e->fd);
-        e->fd = -1;
+        wr__stock_end_free(child->core->stock, e);
     }
+    close(c->ends->fd);
     wr__conn_take_kit(c, self);
     c->magic = 0;
     wr__stock_conn_free(child->core->stock, c);

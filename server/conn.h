@@ -24,6 +24,7 @@ enum {
     WR__END_FIN = 2,     /**< nothing will be appended to the output */
     WR__END_PAGED = 4,   /**< the next file window has just been paged in */
     WR__END_PAGING = 16, /**< ... is being */
+    WR__END_TOLD = 32,   /**< gone, and the MPM knows it */
     WR__END_SHUT = 8     /**< shut down: wait for the kernel to let go */
 };
 
@@ -42,13 +43,22 @@ void wr__conn_drop_ops(wr_conn *c);
 /** A request's last byte went (or never will): it is to be logged. */
 void wr__conn_add_done(wr_conn *c, wr_request *r);
 
+/** Add an end, ready to be tried; the descriptor becomes its own. */
+wr_end *wr__conn_add_end(wr_conn *c, int fd, bool is_pipe);
+/** It is no longer needed: the MPM is told to drop it. */
+void wr__conn_remove_end(wr_end *e);
+
+/** Bring what has come for the first stream in the output there, and see to it
+ *  that more is wanted, or not. */
+void wr__stream_pull(wr_end *client);
+
 /** Does the output begin with an object that is still to be computed? */
 bool wr__end_must_compute(const wr_end *e);
-/** ... and waits for an op first? */
-bool wr__end_awaits_op(const wr_end *e);
 /** Compute a piece of it.  @return WR_IO_DONE, _CALL (an op was asked for, or
  *  is out) or _ERROR. */
 wr_io wr__end_compute(wr_end *e);
+/** Is an op out, without which nothing can be sent?  There is output. */
+bool wr__end_awaits_op(const wr_end *e);
 /** Does nothing stand between the output and the kernel? */
 bool wr__end_can_send(wr_end *e);
 /** Is there output left? */

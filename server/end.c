@@ -13,6 +13,7 @@
 #include "wr_protocol.h"
 
 #include "bucket.h"
+#include "request.h"
 #include "stock.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 static void end_failed(wr_end *e)
 {
@@ -34,7 +36,9 @@ size_t wr_end_room(wr_end *e, wr_thread *self)
 {
     struct wr_input *in;
 
-    wr__conn_lend(e->conn, self);
+    if (e == e->conn->ends) {
+        wr__conn_lend(e->conn, self);
+    }
     in = e->in;
     if (in->start == in->end) {
         in->start = in->end = 0;
@@ -93,7 +97,8 @@ static void fill(wr_end *e, wr_thread *self)
     ssize_t n;
 
     clear_ready(e, WR_READ);
-    n = recv(e->fd, e->in->data + e->in->end, room, 0);
+    n = e->is_pipe ? read(e->fd, e->in->data + e->in->end, room)
+                   : recv(e->fd, e->in->data + e->in->end, room, 0);
     if (n > 0) {
         e->in->end += (size_t)n;
         /* A short read has emptied the socket, but for a FIN behind it. */
@@ -121,9 +126,24 @@ bool wr__end_has_output(const wr_end *e)
     return e->out && !APR_BRIGADE_EMPTY(e->out);
 }
 
+bool wr__end_awaits_op(const wr_end *e)
+{
+    const wr__computed *computed =
+        wr__bucket_computed(APR_BRIGADE_FIRST(e->out));
+    const wr_op *op = NULL;
+
+    if (computed) {
+        op = computed->r->core->asked;
+    }
+    else if (e->flags & WR__END_PAGING) {
+        op = &e->conn->kit->http.page;
+    }
+    return op && !atomic_load_explicit(&op->is_done, memory_order_acquire);
+}
+
 bool wr__end_can_send(wr_end *e)
 {
-    if (wr__bucket_computed(APR_BRIGADE_FIRST(e->out))) {
+    if (wr__bucket_is_unread(APR_BRIGADE_FIRST(e->out))) {
         return false;
     }
     if (!(e->flags & WR__END_PAGING)) {
@@ -221,6 +241,9 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
     assert(!wr__bucket_is_end(b)); /* advance and append saw to that */
     if (wr__bucket_computed(b)) {
         return WR_IO_CPU;
+    }
+    if (wr__bucket_is_stream(b)) {
+        return WR_IO_EMPTY; /* nothing has come yet */
     }
     if (wr_bucket_is_file(b) && !wr_bucket_file(b)->content) {
         span->kind = WR_SPAN_FILE;

@@ -9,16 +9,17 @@
 #include <apr_strings.h>
 
 APR_HOOK_STRUCT(
-    APR_HOOK_LINK(pre_config) APR_HOOK_LINK(post_config)
-        APR_HOOK_LINK(child_init) APR_HOOK_LINK(post_read_request)
-            APR_HOOK_LINK(translate_name) APR_HOOK_LINK(map_to_storage)
-                APR_HOOK_LINK(header_parser) APR_HOOK_LINK(access_checker)
-                    APR_HOOK_LINK(check_user_id) APR_HOOK_LINK(auth_checker)
-                        APR_HOOK_LINK(type_checker) APR_HOOK_LINK(fixups)
-                            APR_HOOK_LINK(handler)
+    APR_HOOK_LINK(pre_config) APR_HOOK_LINK(check_config)
+        APR_HOOK_LINK(post_config) APR_HOOK_LINK(child_init)
+            APR_HOOK_LINK(post_read_request) APR_HOOK_LINK(translate_name)
+                APR_HOOK_LINK(map_to_storage) APR_HOOK_LINK(header_parser)
+                    APR_HOOK_LINK(access_checker) APR_HOOK_LINK(check_user_id)
+                        APR_HOOK_LINK(auth_checker) APR_HOOK_LINK(type_checker)
+                            APR_HOOK_LINK(fixups) APR_HOOK_LINK(handler)
                                 APR_HOOK_LINK(log_transaction))
 
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, pre_config)
+APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, check_config)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, post_config)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, child_init)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, post_read_request)
@@ -122,6 +123,22 @@ apr_status_t wr__hooks_run_pre_config(apr_pool_t *pool)
         }
     }
     return APR_SUCCESS;
+}
+
+void wr__hooks_run_check_config(apr_pool_t *pool, wr_server *main_server,
+                                wr__config_error_fn *report, void *baton)
+{
+    const wr_LINK_check_config_t *link;
+
+    FOR_EACH_HOOK(check_config, link)
+    {
+        const wr_directive *where = NULL;
+        const char *error = link->pFunc(pool, main_server, &where);
+
+        if (error) {
+            report(baton, where, error);
+        }
+    }
 }
 
 apr_status_t wr__hooks_run_post_config(apr_pool_t *pool, wr_server *main_server)

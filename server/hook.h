@@ -47,6 +47,10 @@ extern wr__phase wr__phases[WR__PHASES];
 void wr__hooks_sort(wr__config *config);
 
 apr_status_t wr__hooks_run_pre_config(apr_pool_t *pool);
+typedef void wr__config_error_fn(void *baton, const wr_directive *where,
+                                 const char *error);
+void wr__hooks_run_check_config(apr_pool_t *pool, wr_server *main_server,
+                                wr__config_error_fn *report, void *baton);
 apr_status_t wr__hooks_run_post_config(apr_pool_t *pool,
                                        wr_server *main_server);
 void wr__hooks_run_child_init(wr_child *child);

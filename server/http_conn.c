@@ -133,10 +133,10 @@ static wr_want wait_io(wr_conn *c, unsigned want)
     if (want & WR_READ) {
         c->deadline = input_deadline(c);
     }
-    if (wr__end_has_output(e) && wr__end_can_send(e)) {
+    if (wr__end_has_output(e) && !wr__end_awaits_op(e)) {
         int64_t limit = http->progress_ns + server_of(c)->timeout_ns;
 
-        want |= WR_WRITE;
+        want |= wr__end_can_send(e) ? WR_WRITE : 0;
         if (limit < c->deadline) {
             c->deadline = limit;
         }
@@ -245,6 +245,11 @@ static void begin_request(wr_conn *c, wr_thread *self, size_t len)
     }
     if (status) {
         refuse(c, self, status);
+        return;
+    }
+    if (http->body.kind == WR__BODY_LENGTH
+        && http->body.left > c->child->core->config->limit_request_body) {
+        refuse(c, self, 413);
         return;
     }
     http->r->keep_alive = may_stay(c, http->r);
@@ -402,10 +407,6 @@ static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
     size_t used, content_len;
     int status;
 
-    if (http->body.kind == WR__BODY_LENGTH
-        && http->body.left > c->child->core->config->limit_request_body) {
-        return fail_body(c, 413);
-    }
     while (!http->body.is_done && unused(c)) {
         status = wr__body_take(&http->body, in->data + in->start, unused(c),
                                &used, &content, &content_len);
@@ -544,9 +545,12 @@ static wr_want step(wr_conn *c, wr_thread *self)
 {
     wr_want want = WR_WANT_IO;
 
-    if (c->state != HTTP_DEAD && wr__end_must_compute(c->ends)
-        && !wr__end_awaits_op(c->ends) && compute(c, self, &want)) {
-        return want;
+    if (c->state != HTTP_DEAD && wr__end_has_output(c->ends)) {
+        wr__stream_pull(c->ends);
+        if (wr__end_must_compute(c->ends) && !wr__end_awaits_op(c->ends)
+            && compute(c, self, &want)) {
+            return want;
+        }
     }
     for (;;) {
         bool goes_on = false;

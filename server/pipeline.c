@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include "child.h"
+#include "config_core.h"
 #include "conn.h"
 #include "hook.h"
 
@@ -26,8 +27,6 @@ static void use_name(wr_request *r, wr__name *name)
     r->content_type = name->content_type;
     r->content_encoding = name->content_encoding;
     r->content_language = name->content_language;
-    r->core->header = name->header;
-    r->core->header_len = name->header_len;
     r->file = &name->file->file;
     wr_file_ref(r->file);
 }
@@ -142,6 +141,9 @@ wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
         }
         if (r->core->phase == WR__FIXUPS) {
             keep_name(r);
+            if (!r->handler) {
+                r->handler = wr__core_handler(r->dir_config);
+            }
         }
         r->core->phase++;
         r->core->hook = 0;

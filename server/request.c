@@ -502,6 +502,13 @@ void wr_request_append_computed(wr_request *r, wr_make_fn *make, void *baton)
         request_out(r), wr__bucket_computed_create(computed, r->core->list));
 }
 
+void wr_request_append_stream(wr_request *r, int fd, bool is_pipe, int64_t len)
+{
+    APR_BRIGADE_INSERT_TAIL(
+        request_out(r),
+        wr__bucket_stream_create(r, fd, is_pipe, len, r->core->list));
+}
+
 /* Waiting. */
 
 wr__call *wr__request_call(wr_request *r)
@@ -538,7 +545,7 @@ static apr_status_t read_all(apr_bucket_brigade *bb)
         apr_size_t len;
         apr_status_t status;
 
-        if (b->length == (apr_size_t)-1 && !wr__bucket_computed(b)) {
+        if (b->length == (apr_size_t)-1 && !wr__bucket_is_unread(b)) {
             status = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
             if (status != APR_SUCCESS) {
                 return status;

@@ -247,10 +247,13 @@ static int64_t measure_content(const wr_request *r)
     }
     for (b = APR_BRIGADE_FIRST(r->core->out);
          b != APR_BRIGADE_SENTINEL(r->core->out); b = APR_BUCKET_NEXT(b)) {
-        if (b->length == (apr_size_t)-1) {
+        int64_t part = wr__bucket_is_stream(b) ? wr__bucket_stream_length(b)
+                       : b->length == (apr_size_t)-1 ? -1
+                                                     : (int64_t)b->length;
+        if (part < 0) {
             return -1;
         }
-        len += (int64_t)b->length;
+        len += part;
     }
     return len;
 }
@@ -315,7 +318,7 @@ void wr__response_frame_chunk(wr_request *r, apr_bucket_brigade *piece,
     }
 }
 
-/** Chunk what is there already, between the computed objects. */
+/** Chunk what is there already, between the computed objects and streams. */
 static void frame_known(wr_request *r)
 {
     apr_bucket_brigade *in = r->core->out;
@@ -326,7 +329,7 @@ static void frame_known(wr_request *r)
         apr_bucket *b = APR_BRIGADE_FIRST(in);
 
         APR_BUCKET_REMOVE(b);
-        if (!wr__bucket_computed(b)) {
+        if (!wr__bucket_is_unread(b)) {
             APR_BRIGADE_INSERT_TAIL(run, b);
             continue;
         }

@@ -41,6 +41,7 @@ server_sources = \
     server/response.c \
     server/static.c \
     server/stock.c \
+    server/stream.c \
     server/thread.c \
     server/title.c
 

@@ -124,7 +124,11 @@ wr_result wr__static_handler(wr_request *r)
                        r->filename);
         return 403;
     }
-    if (!r->core->header_len) {
+    if (r->core->name && r->core->name->header_len) {
+        r->core->header = r->core->name->header;
+        r->core->header_len = r->core->name->header_len;
+    }
+    else {
         char *header = apr_palloc(r->pool, WR__CONTENT_HEADER_MAX);
 
         r->core->header = header;

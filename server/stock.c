@@ -39,6 +39,13 @@ typedef struct free_conn {
     struct free_conn *next;
 } free_conn;
 
+/** A further end and its input. */
+typedef struct further_end {
+    wr_end end; /* first: the one is the other */
+    struct wr_input in;
+    struct further_end *next;
+} further_end;
+
 struct wr__stock {
     apr_pool_t *pool;
     apr_thread_mutex_t *mutex; /* NULL with one thread */
@@ -48,6 +55,7 @@ struct wr__stock {
     free_conn *conns;
     wr_kit *kits;
     wr__arena *arenas;
+    further_end *ends;
 };
 
 static void lock(wr__stock *stock)
@@ -95,14 +103,21 @@ void wr__stock_destroy(wr__stock *stock)
 {
     wr_kit *kit;
     wr__arena *arena;
+    further_end *end;
 
     while ((kit = stock->kits) != NULL) {
         stock->kits = kit->next;
         kit_destroy(kit);
     }
+    while ((end = stock->ends) != NULL) {
+        stock->ends = end->next;
+        free(end->in.data);
+        free(end);
+    }
     while ((arena = stock->arenas) != NULL) {
         stock->arenas = arena->next;
         apr_pool_destroy(arena->pool);
+        free(arena);
     }
     apr_pool_destroy(stock->pool);
 }
@@ -110,7 +125,10 @@ void wr__stock_destroy(wr__stock *stock)
 /** Called with the lock held. */
 static void add_slab(wr__stock *stock)
 {
-    char *slab = apr_palloc(stock->pool, SLAB_CONNS * stock->conn_bytes);
+    /* A pool's memory is aligned to 8. */
+    char *slab = (char *)APR_ALIGN(
+        (uintptr_t)apr_palloc(stock->pool, SLAB_CONNS * stock->conn_bytes + 8),
+        16);
 
     for (int i = 0; i < SLAB_CONNS; i++) {
         free_conn *f = (void *)(slab + (size_t)i * stock->conn_bytes);
@@ -151,6 +169,59 @@ void wr__stock_conn_free(wr__stock *stock, wr_conn *c)
     unlock(stock);
 }
 
+static void input_init(struct wr_input *in)
+{
+    in->start = in->end = 0;
+    in->size = WR__INPUT_SIZE;
+    in->data = malloc(in->size);
+    if (!in->data) {
+        abort();
+    }
+}
+
+/** One that has grown is let go when it is free. */
+static void input_reset(struct wr_input *in)
+{
+    if (in->size > INPUT_KEEP) {
+        free(in->data);
+        input_init(in);
+    }
+    in->start = in->end = 0;
+}
+
+wr_end *wr__stock_end(wr__stock *stock)
+{
+    further_end *f;
+
+    lock(stock);
+    f = stock->ends;
+    if (f) {
+        stock->ends = f->next;
+    }
+    unlock(stock);
+    if (!f) {
+        f = malloc(sizeof(*f));
+        if (!f) {
+            abort();
+        }
+        input_init(&f->in);
+    }
+    memset(&f->end, 0, sizeof(f->end));
+    f->end.in = &f->in;
+    return &f->end;
+}
+
+void wr__stock_end_free(wr__stock *stock, wr_end *e)
+{
+    further_end *f = (further_end *)e;
+
+    input_reset(&f->in);
+    lock(stock);
+    f->next = stock->ends;
+    stock->ends = f;
+    unlock(stock);
+}
+
 /** A pool that no other pool knows, with memory of its own: it may be used by
  *  one thread after the other without a lock. */
 static apr_pool_t *make_pool(apr_allocator_t **allocator)
@@ -181,11 +252,7 @@ static wr_kit *make_kit(wr__stock *stock)
     kit->pool = pool;
     kit->list = apr_bucket_alloc_create_ex(allocator);
     kit->out = apr_brigade_create(pool, kit->list);
-    kit->in.size = WR__INPUT_SIZE;
-    kit->in.data = malloc(kit->in.size);
-    if (!kit->in.data) {
-        abort();
-    }
+    input_init(&kit->in);
     wr__http_init(&kit->http, stock->fields_max, pool);
     return kit;
 }
@@ -210,15 +277,7 @@ wr_kit *wr__stock_kit(wr__stock *stock, wr__bin *bin)
 
 void wr__stock_kit_free(wr__stock *stock, wr__bin *bin, wr_kit *kit)
 {
-    if (kit->in.size > INPUT_KEEP) {
-        free(kit->in.data);
-        kit->in.size = WR__INPUT_SIZE;
-        kit->in.data = malloc(kit->in.size);
-        if (!kit->in.data) {
-            abort();
-        }
-    }
-    kit->in.start = kit->in.end = 0;
+    input_reset(&kit->in);
     if (bin->kit_count < BIN_MAX) {
         kit->next = bin->kits;
         bin->kits = kit;

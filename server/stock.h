@@ -30,7 +30,7 @@ struct wr_kit {
     apr_pool_t *pool; /**< as long as the kit */
     apr_bucket_alloc_t *list;
     apr_bucket_brigade *out; /**< the client end's */
-    uint64_t wire;             /**< bytes of the first request's response */
+    uint64_t wire;           /**< bytes of the first request's response */
     struct wr_input in;      /**< likewise */
     wr__http http;           /**< HTTP/1's state */
 };
@@ -60,6 +60,10 @@ void wr__stock_destroy(wr__stock *stock);
 /** A connection with its first end behind it, both zeroed.  Any thread. */
 wr_conn *wr__stock_conn(wr__stock *stock);
 void wr__stock_conn_free(wr__stock *stock, wr_conn *c);
+
+/** A further end, zeroed, with an input of its own.  Any thread. */
+wr_end *wr__stock_end(wr__stock *stock);
+void wr__stock_end_free(wr__stock *stock, wr_end *e);
 
 wr_kit *wr__stock_kit(wr__stock *stock, wr__bin *bin);
 void wr__stock_kit_free(wr__stock *stock, wr__bin *bin, wr_kit *kit);

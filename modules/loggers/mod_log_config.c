@@ -23,7 +23,7 @@
 typedef struct custom_log {
     const char *path;
     const char *nickname;         /* of the format, if that is NULL */
-    const wr__log_format *format; /* NULL until post_config */
+    const wr__log_format *format; /* NULL until check_config */
     const char *env;              /* condition, or NULL */
     bool env_is_negated;
     wr_log *log; /* NULL until post_config */
@@ -192,24 +192,39 @@ static const wr__log_format *find_format(apr_pool_t *pool,
 }
 
 static apr_status_t open_log(apr_pool_t *pool, const wr_server *server,
-                             const log_config *conf, custom_log *log)
+                             custom_log *log)
 {
     apr_status_t rv;
 
-    if (!log->format) {
-        log->format = find_format(pool, conf, log->nickname);
-    }
-    if (!log->format) {
-        wr_log_error(server, WR_LOG_ERROR, 0, "%s:%d: no LogFormat is named %s",
-                     log->directive->file, log->directive->line, log->nickname);
-        return APR_EINVAL;
-    }
     rv = wr_log_open(&log->log, log->path, pool);
     if (rv != APR_SUCCESS) {
         wr_log_error(server, WR_LOG_ERROR, rv, "%s:%d: can't open log %s",
                      log->directive->file, log->directive->line, log->path);
     }
     return rv;
+}
+
+/** A format may be defined below the log that uses it. */
+static const char *find_formats(apr_pool_t *pool, wr_server *main_server,
+                                const wr_directive **where)
+{
+    for (wr_server *s = main_server; s; s = s->next) {
+        const log_config *conf = wr_server_config(s, &log_config_module);
+
+        for (int i = 0; conf->logs && i < conf->logs->nelts; i++) {
+            custom_log *log = APR_ARRAY_IDX(conf->logs, i, custom_log *);
+
+            if (!log->format) {
+                log->format = find_format(pool, conf, log->nickname);
+            }
+            if (!log->format) {
+                *where = log->directive;
+                return apr_psprintf(pool, "no LogFormat is named %s",
+                                    log->nickname);
+            }
+        }
+    }
+    return NULL;
 }
 
 /** Logs are shared by the virtual hosts that have none of their own. */
@@ -222,8 +237,7 @@ static apr_status_t open_logs(apr_pool_t *pool, wr_server *main_server)
 
         for (int i = 0; conf->logs && i < conf->logs->nelts; i++) {
             custom_log *log = APR_ARRAY_IDX(conf->logs, i, custom_log *);
-            apr_status_t rv =
-                log->log ? APR_SUCCESS : open_log(pool, s, conf, log);
+            apr_status_t rv = log->log ? APR_SUCCESS : open_log(pool, s, log);
 
             result = rv == APR_SUCCESS ? result : rv;
         }
@@ -234,6 +248,7 @@ static apr_status_t open_logs(apr_pool_t *pool, wr_server *main_server)
 static void register_hooks(apr_pool_t *pool)
 {
     (void)pool;
+    wr_hook_check_config(find_formats, NULL, NULL, APR_HOOK_MIDDLE);
     wr_hook_post_config(open_logs, NULL, NULL, APR_HOOK_MIDDLE);
     wr_hook_log_transaction(log_request, NULL, NULL, APR_HOOK_MIDDLE);
 }
