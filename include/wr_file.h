@@ -14,7 +14,7 @@
 /** A directory opened at start, below which files are looked up. */
 struct wr_root {
     wr_root *next;
-    const char *path; /**< absolute, without a last "/" */
+    const char *path; /**< absolute, without a last "/": of "/" it is "" */
     int fd;           /**< O_PATH */
     uint64_t device;
     /** How to ask whether a read would block. */

@@ -76,7 +76,9 @@ typedef struct wr__config {
 
 /**
  * Read, check and carry out a configuration; load its modules and its MPM.
- * All errors found are printed to options->errors.
+ * All errors found are printed to options->errors.  Runs the pre_config hooks,
+ * but not post_config: that is for those who are about to serve.  A process may
+ * load again (tests do); only the configuration loaded last may be used.
  *
  * @return 0, or a status after something was printed.
  */
@@ -105,8 +107,8 @@ wr_server *wr__server_find(const wr__config *config,
 
 /**
  * The merged configuration for a directory: path is absolute and ends in "/".
- * Merges are kept, so that the same combination of sections is merged once.
- * @thread any; takes a lock only when a combination is new.
+ * All merges were made when the configuration was loaded.
+ * @thread any; takes no lock.
  */
 wr_dir_config *wr__dir_config_find(const wr_server *server, const char *path);
 
