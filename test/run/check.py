@@ -26,6 +26,7 @@ CORES = os.cpu_count() or 2
 QUICK = ("unit", "lint", "mpm", "http")
 ALL = QUICK + ("clang", "asan", "tsan", "fuzz", "dist")
 FUZZ_RUNS = 200000
+SHOWN = 12  # failures of a job that are shown with their reasons
 
 # A way to build: folder, configure's options, and what is added to the
 # environment of the programs.
@@ -90,10 +91,12 @@ class Runner:
                   f"{len(found.failures)} failed{skipped}  ({seconds:.0f} s)")
             for test in found.skips:
                 print(f"    skipped: {test}")
-            for test, why in found.failures:
+            for test, why in found.failures[:SHOWN]:
                 print(f"    FAILED: {test}")
                 for line in why.splitlines():
                     print(f"        {line}")
+            for test, _ in found.failures[SHOWN:]:
+                print(f"    FAILED: {test}")
             sys.stdout.flush()
 
     def job(self, name, command, parse, limit, environment=None, folder=TOP):

@@ -74,11 +74,15 @@ def from_suites(status, output, log):
     return found
 
 
-def shorten(failure, lines=40):
+def shorten(failure, most=12):
+    """Of pytest's pages what went wrong and where; of others all."""
     text = (failure.text or failure.get("message") or "").strip().splitlines()
-    if len(text) > lines:
-        text = [*text[:lines // 2], "...", *text[-lines // 2:]]
-    return "\n".join(text)
+    told = [line for line in text
+            if re.match(r"E |test/\S+:\d+:|\S+\.py:\d+:", line)]
+    text = told or text
+    if len(text) > most:
+        text = [*text[:most - 3], "...", *text[-2:]]
+    return "\n".join(line[:200] for line in text)
 
 
 def from_cmocka(status, output, log):
