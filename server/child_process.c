@@ -27,7 +27,7 @@ static void add_one(int event_fd)
 {
     uint64_t one = 1;
     ssize_t written = write(event_fd, &one, sizeof(one));
-    (void)written; /* fails only when it is readable already */
+    (void)written; /* fails only when it is readable already, or is -1 */
 }
 
 static void on_drain(int number)
@@ -58,18 +58,29 @@ static void handle(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-static void listen_to_signals(wr_child *child)
+static void listen_to_signals(wr_child *child, bool stops_on_interrupt)
 {
     sigset_t set;
 
     signalled_child = child;
     handle(SIGUSR1, on_drain);
     handle(SIGTERM, on_stop);
+    if (stops_on_interrupt) {
+        handle(SIGINT, on_stop);
+    }
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* The child is about to go. */
+static void close_ears(void)
+{
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
 }
 
 /* A terminal's signals go to its whole foreground group, but only the master
@@ -152,28 +163,29 @@ static apr_status_t begin(wr_child **child, const wr__child_options *options,
         wr_log_error(NULL, WR_LOG_CRIT, rv, "could not make a child");
         return rv;
     }
-    listen_to_signals(*child);
+    listen_to_signals(*child, options->is_single);
     return wr__child_init(*child);
 }
 
-/* From the fork to the process's end: its exit status. */
-static int run(const wr__child_options *options, pid_t parent)
+/* All of a child's life: its exit status.  Its pool goes before the modules
+ * whose cleanups are in it. */
+static int live(const wr__child_options *options)
 {
+    int status = EXIT_FAILURE;
+    wr_child *child = NULL;
     apr_pool_t *pool;
-    wr_child *child;
 
-    if (!drop_privileges(options->config)) {
-        return EXIT_FAILURE;
-    }
-    die_with_parent(parent);
     apr_pool_create(&pool, NULL);
     apr_pool_tag(pool, "child");
-    if (begin(&child, options, pool) != APR_SUCCESS) {
-        return EXIT_FAILURE;
+    if (begin(&child, options, pool) == APR_SUCCESS) {
+        add_one(options->ready_fd);
+        status = wr__child_serve(child);
     }
-    add_one(options->ready_fd);
-    int status = wr__child_serve(child);
-    wr__child_destroy(child);
+    close_ears();
+    if (child != NULL) {
+        wr__child_destroy(child);
+    }
+    apr_pool_destroy(pool);
     return status;
 }
 
@@ -189,20 +201,19 @@ pid_t wr__child_process_fork(const wr__child_options *options)
         close(options->own_fds[i]);
     }
     wr__title_set("weir:%s", options->config->mpm->name);
-    exit(run(options, parent));
+    if (!drop_privileges(options->config)) {
+        exit(EXIT_FAILURE);
+    }
+    die_with_parent(parent);
+    exit(live(options));
 }
 
-int wr__child_process_single(const wr__child_options *options, apr_pool_t *pool)
+int wr__child_process_single(const wr__child_options *options)
 {
-    wr_child *child;
-
     wr__title_set("weir:%s", options->config->mpm->name);
-    if (!drop_privileges(options->config)
-        || begin(&child, options, pool) != APR_SUCCESS) {
+    if (!drop_privileges(options->config)) {
         return EXIT_FAILURE;
     }
-    handle(SIGINT, on_stop);
-    int status = wr__child_serve(child);
-    wr__child_destroy(child);
-    return status;
+    signal(SIGPIPE, SIG_IGN);
+    return live(options);
 }

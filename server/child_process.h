@@ -6,7 +6,6 @@
 
 #include "config.h"
 
-#include <apr_pools.h>
 #include <apr_tables.h>
 #include <sys/types.h>
 
@@ -15,8 +14,10 @@ typedef struct wr__child_options {
     const wr__config *config;
     const apr_array_header_t *listeners; /**< wr_listener * */
     int index;                           /**< of the child */
-    int ready_fd;   /**< an eventfd: one is added when the child is ready */
+    int ready_fd;   /**< an eventfd: one is added when the child is ready;
+                         or -1 */
     int own_fds[2]; /**< the generation's own: closed in the child */
+    bool is_single; /**< no generation: SIGINT is ours */
 } wr__child_options;
 
 /**
@@ -34,7 +35,6 @@ pid_t wr__child_process_fork(const wr__child_options *options);
  *
  * @return exit status.
  */
-int wr__child_process_single(const wr__child_options *options,
-                             apr_pool_t *pool);
+int wr__child_process_single(const wr__child_options *options);
 
 #endif

@@ -306,9 +306,11 @@ static int serve_single(const command_line *line)
     if (wr__setup_run(&setup, &options, line->pool) != APR_SUCCESS) {
         return EXIT_FAILURE;
     }
-    wr__child_options child = {
-        .config = setup.config, .listeners = setup.listeners, .ready_fd = -1};
-    return wr__child_process_single(&child, line->pool);
+    wr__child_options child = {.config = setup.config,
+                               .listeners = setup.listeners,
+                               .ready_fd = -1,
+                               .is_single = true};
+    return wr__child_process_single(&child);
 }
 
 /* Signalling. */
