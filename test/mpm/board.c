@@ -39,10 +39,10 @@ void board_fail(const char *format, ...)
 
 static const char *name_want(int want)
 {
-    static const char *const names[] = {"IO",  "RUN",   "CALL",
-                                        "LOG", "YIELD", "CLOSE"};
+    static const char *const names[] = {"IO",    "RUN",  "CALL", "LOG",
+                                        "YIELD", "DROP", "CLOSE"};
 
-    return want < 0 || want > 5 ? "none" : names[want];
+    return want < 0 || want > 6 ? "none" : names[want];
 }
 
 void board_describe(char *text, size_t size)

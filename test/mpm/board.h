@@ -14,9 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOARD_GATES   4
-#define BOARD_CONNS   1024
-#define BOARD_QUANTUM 16384
+#define BOARD_GATES     4
+#define BOARD_CONNS     1024
+#define BOARD_QUANTUM   16384
+#define BOARD_LISTENERS 2
 
 /** Where a connection stands; for the report on a test that got stuck. */
 typedef struct board_conn {
@@ -37,18 +38,22 @@ typedef struct board {
     int drain_fd, stop_fd;  /**< read ends */
     int stop_write;         /**< for wr_child_fail() */
     int cue_fd;             /**< the server tells the driver: send now */
-    int listen_fd;
-    int file_fd;                 /**< its content is the pattern */
-    int dir_fd;                  /**< holds a file "found" and none "missing" */
+    int listen_fds[BOARD_LISTENERS];
+    uint16_t ports[BOARD_LISTENERS]; /**< of the listeners */
+    int file_fd;                     /**< its content is the pattern */
+    int dir_fd;  /**< holds a file "found" and none "missing" */
+    int pipe_fd; /**< read end; the driver writes the pattern to it */
     uint16_t back_end_port;      /**< who connects there is sent the pattern */
     int threads;                 /**< for ThreadsPerChild */
     int refuse;                  /**< so many wr_conn_create() return NULL */
     _Atomic int accept_failures; /**< so many accept4() fail */
     int spare_descriptors; /**< so many are left to serve with; 0: plenty */
+    int max_connections;   /**< 0: as many as the board has room for */
     int buffer;            /**< of each socket, in bytes; 0: the system's */
 
     /* counted by the server */
     _Atomic uint64_t bytes_sent;
+    _Atomic int dropped;
     _Atomic int created, freed, aborted, timed_out;
     _Atomic int records_made, records_logged;
     _Atomic int ops_run, ops_late, ops_waiting;

@@ -24,8 +24,7 @@
 
 static int64_t end_ms; /* of the test's time */
 static pid_t server;
-static int drain_write, cue_read, back_end_fd;
-static struct sockaddr_in server_address;
+static int drain_write, cue_read, pipe_write, back_end_fd;
 
 static int64_t clock_ms(void)
 {
@@ -153,8 +152,8 @@ void connection_wait(int number, int want, char letter)
     char what[64];
 
     snprintf(what, sizeof(what), "connection #%d to come to '%c'", number,
-             letter);
-    while (c->want != want || c->token != letter) {
+             letter ? letter : '*');
+    while (c->want != want || (letter && c->token != letter)) {
         wait_for(-1, 0, what);
     }
 }
@@ -172,18 +171,27 @@ static void make_pipe(int *read_end, int *write_end)
     *write_end = fds[1];
 }
 
-static int make_listener(struct sockaddr_in *address)
+static struct sockaddr_in loopback(uint16_t port)
 {
-    socklen_t len = sizeof(*address);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    return address;
+}
+
+/** Listen on a free port. */
+static int make_listener(uint16_t *port)
+{
+    struct sockaddr_in address = loopback(0);
+    socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    memset(address, 0, sizeof(*address));
-    address->sin_family = AF_INET;
-    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)address, len) || listen(fd, 1000)
-        || getsockname(fd, (struct sockaddr *)address, &len)) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, 1000)
+        || getsockname(fd, (struct sockaddr *)&address, &len)) {
         driver_fail("listener: %s", strerror(errno));
     }
+    *port = ntohs(address.sin_port);
     return fd;
 }
 
@@ -221,7 +229,6 @@ int driver_slots(const wr_mpm *mpm)
 /** All that the server finds on the board; once. */
 static void prepare(void)
 {
-    struct sockaddr_in back_end_address;
     int stop_read, cue_write;
 
     if (the_board->dir_fd) {
@@ -235,9 +242,11 @@ static void prepare(void)
     the_board->stop_fd = stop_read;
     make_pipe(&cue_read, &cue_write);
     the_board->cue_fd = cue_write;
-    the_board->listen_fd = make_listener(&server_address);
-    back_end_fd = make_listener(&back_end_address);
-    the_board->back_end_port = ntohs(back_end_address.sin_port);
+    make_pipe(&the_board->pipe_fd, &pipe_write);
+    for (int i = 0; i < BOARD_LISTENERS; i++) {
+        the_board->listen_fds[i] = make_listener(&the_board->ports[i]);
+    }
+    back_end_fd = make_listener(&the_board->back_end_port);
     make_files();
 }
 
@@ -322,8 +331,12 @@ void cue_wait(void)
 
 /* Clients. */
 
+/** Connect, to one listener after the other. */
 static client connect_client(void)
 {
+    static unsigned count;
+    struct sockaddr_in address =
+        loopback(the_board->ports[count++ % BOARD_LISTENERS]);
     client c = {0};
 
     c.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -331,9 +344,7 @@ static client connect_client(void)
         setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &the_board->buffer,
                    sizeof(int));
     }
-    if (c.fd < 0
-        || connect(c.fd, (struct sockaddr *)&server_address,
-                   sizeof(server_address))
+    if (c.fd < 0 || connect(c.fd, (struct sockaddr *)&address, sizeof(address))
         || fcntl(c.fd, F_SETFL, O_NONBLOCK)) {
         driver_fail("connect: %s", strerror(errno));
     }
@@ -457,6 +468,17 @@ void client_expect_end(client *c)
     client_close(c);
 }
 
+bool client_is_refused(client *c)
+{
+    char data;
+    ssize_t n = receive(c, &data, 1, "service or the end");
+
+    if (n > 0) {
+        check_pattern(c, &data, 1);
+    }
+    return n <= 0;
+}
+
 void client_expect_gone(client *c)
 {
     char data[4096];
@@ -489,7 +511,7 @@ void client_reset(client *c)
     client_close(c);
 }
 
-void back_end_serve(size_t len)
+static client accept_back_end(void)
 {
     client c = {0};
 
@@ -501,11 +523,40 @@ void back_end_serve(size_t len)
         }
         wait_for(back_end_fd, POLLIN, "a connection to the back end");
     }
+    return c;
+}
+
+void back_end_serve(size_t len)
+{
+    client c = accept_back_end();
+
     /* In parts, so that the second one is waited for. */
     client_send(&c, len / 2);
     pause_ms(20);
     client_send(&c, len - len / 2);
     client_close(&c);
+}
+
+void back_end_see_end(void)
+{
+    client c = accept_back_end();
+
+    client_expect_gone(&c);
+}
+
+void pipe_send(size_t len)
+{
+    size_t sent = 0;
+
+    while (sent < len) {
+        ssize_t n = write(pipe_write, pattern_bytes() + sent, len - sent);
+
+        if (n < 0) {
+            wait_for(pipe_write, POLLOUT, "the server to read the pipe");
+            continue;
+        }
+        sent += (size_t)n;
+    }
 }
 
 /* Crowds. */

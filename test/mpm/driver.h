@@ -60,6 +60,8 @@ void client_expect_timeout(client *c);
 void client_expect_gone(client *c);
 /** The end must come next, in order. */
 void client_expect_end(client *c);
+/** Does the end come, rather than the next byte? */
+bool client_is_refused(client *c);
 /** Nothing may have come. */
 void client_expect_nothing(client *c);
 void client_close(client *c);
@@ -69,7 +71,8 @@ void client_reset(client *c);
 /** Wait until a counter of the board has come to @a least. */
 void counter_wait(const char *name, _Atomic int *counter, int least);
 #define await(counter, least) counter_wait(#counter, &the_board->counter, least)
-/** Wait until connection @a number wants @a want at a token. */
+/** Wait until connection @a number wants @a want at a token; 0: at any.  They
+ *  are numbered as they were accepted. */
 void connection_wait(int number, int want, char letter);
 
 /** Wait until no more is sent. */
@@ -84,5 +87,9 @@ void crowd_run(int count, int at_once, bool vanishing);
 
 /** Who connects to the back end is sent @a len bytes.  One connection. */
 void back_end_serve(size_t len);
+/** Who connects to the back end must go away by itself. */
+void back_end_see_end(void);
+/** What is received from the pipe: the pattern from its beginning. */
+void pipe_send(size_t len);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,42 @@ bool machine_is_owner(const machine *m)
 
 /* Life. */
 
+/** Is it what accept4() made of a connection to that listener? */
+static void check_socket(int fd, const wr_listener *listener,
+                         const struct sockaddr *peer)
+{
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof(address);
+
+    PROMISE(fcntl(fd, F_GETFL) & O_NONBLOCK, "wr_conn_create: fd %d blocks",
+            fd);
+    PROMISE(fcntl(fd, F_GETFD) & FD_CLOEXEC,
+            "wr_conn_create: fd %d would outlive exec", fd);
+    PROMISE(getsockname(fd, (struct sockaddr *)&address, &len) == 0
+                && ntohs(address.sin_port) == listener->port,
+            "wr_conn_create: the wrong listener");
+    len = sizeof(address);
+    if (peer && getpeername(fd, (struct sockaddr *)&address, &len) == 0) {
+        PROMISE(((const struct sockaddr_in *)(const void *)peer)->sin_port
+                    == address.sin_port,
+                "wr_conn_create: the wrong peer");
+    }
+}
+
+/** May there be another connection? */
+static bool has_room(wr_child *child)
+{
+    if (the_board->refused < the_board->refuse) {
+        the_board->refused++;
+        return false;
+    }
+    if (atomic_fetch_add(&child->connections, 1) >= child->max_connections) {
+        atomic_fetch_sub(&child->connections, 1);
+        return false;
+    }
+    return true;
+}
+
 wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
                         const struct sockaddr *peer, socklen_t peer_len)
 {
@@ -97,10 +134,8 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     machine *m;
     int number;
 
-    PROMISE(fd >= 0, "wr_conn_create: descriptor %d", fd);
-    PROMISE(listener == child->listeners[0], "wr_conn_create: wrong listener");
-    if (the_board->refused < the_board->refuse) {
-        the_board->refused++;
+    check_socket(fd, listener, peer);
+    if (!has_room(child)) {
         return NULL;
     }
     number = atomic_fetch_add(&the_board->created, 1);
@@ -128,15 +163,13 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     if (peer && peer_len <= sizeof(m->conn->peer)) {
         memcpy(&m->conn->peer, peer, peer_len);
     }
-    m->back.end.fd = -1;
     machine_end_init(&m->client, m->conn, fd);
     m->conn->ends = &m->client.end;
     machines[number] = m;
-    atomic_fetch_add(&child->connections, 1);
     return m->conn;
 }
 
-static void poison(void *memory, size_t size)
+void machine_poison(void *memory, size_t size)
 {
     memset(memory, 0xA5, size);
 #ifdef MACHINE_ASAN
@@ -147,14 +180,12 @@ static void poison(void *memory, size_t size)
 static void free_machine(machine *m)
 {
     machine_end_close(&m->client);
-    if (m->back.end.fd >= 0) {
-        machine_end_close(&m->back);
+    if (m->back) {
+        machine_end_close(m->back);
     }
     m->magic = MACHINE_FREED;
     m->board->is_open = false;
-    poison(m->conn, sizeof(*m->conn) + the_child->mpm->conn_bytes);
-    poison(&m->client.end, sizeof(m->client.end));
-    poison(&m->back.end, sizeof(m->back.end));
+    machine_poison(m->conn, sizeof(*m->conn) + the_child->mpm->conn_bytes);
     atomic_fetch_sub(&the_child->connections, 1);
     atomic_fetch_add(&the_board->freed, 1);
 }
@@ -265,8 +296,10 @@ static wr_want want_io(machine *m, unsigned client, unsigned back)
 {
     m->client.end.want = (uint8_t)client;
     m->client.granted |= (uint8_t)client;
-    m->back.end.want = (uint8_t)back;
-    m->back.granted |= (uint8_t)back;
+    if (m->back) {
+        m->back->end.want = (uint8_t)back;
+        m->back->granted |= (uint8_t)back;
+    }
     return WR_WANT_IO;
 }
 
@@ -302,33 +335,96 @@ static wr_want run_send(machine *m, bool is_new)
     return m->client.out_left ? want_io(m, WR_WRITE, 0) : NEXT;
 }
 
-/** A second end joins; the MPM learns of it by finding it in c->ends. */
-static void connect_back_end(machine *m)
+static int connect_back_end(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     address.sin_port = htons(the_board->back_end_port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))
+        || fcntl(fd, F_SETFL, O_NONBLOCK)) {
         board_fail("back end: %s", strerror(errno));
         machine_die();
     }
-    machine_end_init(&m->back, m->conn, fd);
-    m->client.end.next = &m->back.end;
+    return fd;
+}
+
+/** A second end joins; the MPM learns of it by finding it in c->ends. */
+static void add_back_end(machine *m, bool is_pipe)
+{
+    int fd = is_pipe ? fcntl(the_board->pipe_fd, F_DUPFD_CLOEXEC, 0)
+                     : connect_back_end();
+
+    PROMISE(!m->back, "the script has two back ends");
+    m->back = machine_allocate(sizeof(*m->back));
+    machine_end_init(m->back, m->conn, fd);
+    m->back->end.is_pipe = is_pipe;
+    m->client.end.next = &m->back->end;
 }
 
 static wr_want run_back_end(machine *m, bool is_new)
 {
+    token *t = &m->script[m->at];
+
     if (is_new) {
-        connect_back_end(m);
+        add_back_end(m, t->kind == 'p');
     }
-    m->left -= (unsigned)machine_take_input(&m->back, m->left);
+    m->left -= (unsigned)machine_take_input(m->back, m->left);
     if (m->left) {
         return want_io(m, 0, WR_READ);
     }
-    m->script[m->at].kind = 'w'; /* and now the same bytes to the client */
+    t->kind = 'w'; /* and now the same bytes to the client */
     return run_send(m, true);
+}
+
+static wr_want run_two_ends(machine *m, bool is_new)
+{
+    wr_want want;
+
+    if (is_new) {
+        add_back_end(m, false);
+    }
+    want = run_receive(m);
+    return want == WR_WANT_IO ? want_io(m, WR_READ, WR_READ) : want;
+}
+
+/** Wanted at once, and if the kernel has it still, when it has it no more. */
+static wr_want run_drop(machine *m, bool is_new)
+{
+    if (is_new) {
+        m->back->end.is_gone = true;
+        m->drop_failed = false;
+    }
+    if (!m->back) {
+        return NEXT;
+    }
+    return m->drop_failed && m->back->end.in_flight ? want_io(m, 0, 0)
+                                                    : WR_WANT_DROP;
+}
+
+bool wr_conn_drop(wr_conn *c, wr_thread *self)
+{
+    machine *m = machine_enter(c, self, "wr_conn_drop");
+    bool is_held;
+
+    PROMISE(m->last_want == WR_WANT_DROP,
+            "wr_conn_drop: connection #%d did not want it", m->number);
+    PROMISE(machine_thread() == m->creator,
+            "wr_conn_drop: an end of connection #%d is closed by another "
+            "thread than the one that accepted it",
+            m->number);
+    m->progressed = true;
+    is_held = m->back && m->back->end.in_flight;
+    m->drop_failed = is_held;
+    if (m->back && !is_held) {
+        m->client.end.next = NULL;
+        machine_end_close(m->back);
+        m->back = NULL;
+        atomic_fetch_add(&the_board->dropped, 1);
+    }
+    machine_leave(m);
+    return !is_held;
 }
 
 static void add_ops(machine *m, const token *t)
@@ -412,7 +508,12 @@ static wr_want run_token(machine *m, const wr_thread *self)
     case 'T':
         return run_send(m, is_new);
     case 'e':
+    case 'p':
         return run_back_end(m, is_new);
+    case 'j':
+        return run_two_ends(m, is_new);
+    case 'k':
+        return run_drop(m, is_new);
     case 'c':
     case 'g':
     case 'b':
@@ -530,7 +631,9 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
     m->stepper = machine_thread();
     m->board->is_parked = false;
     m->client.end.want = 0;
-    m->back.end.want = 0;
+    if (m->back) {
+        m->back->end.want = 0;
+    }
     take_posts(m);
     want = choose_want(m, self);
     m->vain = m->progressed ? 0 : m->vain + 1;

@@ -10,6 +10,10 @@
  *     wN   send N bytes of the pattern from memory, in pieces
  *     fN   the same from a file
  *     eN   connect a second end, receive N bytes there, send them to the client
+ *     pN   the same with a pipe
+ *     jN   connect a second end and want to receive there, too, while receiving
+ *          N bytes from the client
+ *     k    drop the second end
  *     cN   want N ops at once; they return at once
  *     gK   want an op that waits until gate K is open
  *     bN   both at once: an op that waits for gate 0, and N bytes
@@ -131,12 +135,17 @@ typedef struct machine {
     machine_op *_Atomic returned;
     int hook;
 
-    machine_end client, back;
+    machine_end client;
+    machine_end *back; /**< a second end, or NULL */
+    bool drop_failed;
     wr_conn *conn; /**< what the MPM sees; poisoned when closed */
 } machine;
 
 /** The machine of a connection; asserts that it was not freed. */
 machine *machine_of(const wr_conn *c, const char *where);
+
+/** Make it plain if anybody touches this. */
+void machine_poison(void *memory, size_t size);
 
 /** Enter and leave a function that only the owner may call.  @a self may be
  *  NULL where it is not handed over. */
@@ -153,9 +162,12 @@ int machine_thread(void);
 void machine_end_init(machine_end *me, wr_conn *c, int fd);
 /** Take up to @a want bytes of input that must be the pattern. */
 size_t machine_take_input(machine_end *me, size_t want);
+/** Close its descriptor; nobody may touch the end any more. */
 void machine_end_close(machine_end *me);
 
 /* machine_op.c */
+/** Zeroed memory that is never freed, but found by a leak checker. */
+void *machine_allocate(size_t size);
 void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
                     const char *path);
 /** Take back @a count ops. */

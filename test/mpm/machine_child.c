@@ -113,7 +113,7 @@ static void limit_descriptors(rlim_t count)
 
 static void starve_descriptors(int spare)
 {
-    int lowest = dup(the_board->listen_fd);
+    int lowest = dup(the_board->stop_fd);
 
     if (lowest >= 0) {
         __real_close(lowest);
@@ -349,24 +349,30 @@ static void *create_config(const wr_mpm *mpm, apr_pool_t *pool)
 
 static wr_child *create_child(const wr_mpm *mpm, apr_pool_t *pool)
 {
-    static wr_listener listener = {.name = "the test's"};
-    static wr_listener *const listeners[] = {&listener};
+    static wr_listener space[BOARD_LISTENERS];
+    static wr_listener *listeners[BOARD_LISTENERS];
     wr_child *child = calloc(1, sizeof(*child));
 
     if (!child) {
         abort();
     }
-    listener.fd = the_board->listen_fd;
-    listener.addr.v4.sin_family = AF_INET;
+    for (int i = 0; i < BOARD_LISTENERS; i++) {
+        listeners[i] = &space[i];
+        space[i].fd = the_board->listen_fds[i];
+        space[i].name = "the test's";
+        space[i].port = the_board->ports[i];
+        space[i].addr.v4.sin_family = AF_INET;
+    }
     child->mpm = mpm;
     child->pool = pool;
     child->listeners = listeners;
-    child->listener_count = 1;
+    child->listener_count = BOARD_LISTENERS;
     child->drain_fd = the_board->drain_fd;
     child->stop_fd = the_board->stop_fd;
     child->quantum = BOARD_QUANTUM;
     child->accept_limit = 8;
-    child->max_connections = BOARD_CONNS;
+    child->max_connections =
+        the_board->max_connections ? the_board->max_connections : BOARD_CONNS;
     return child;
 }
 

@@ -42,8 +42,10 @@ void machine_end_close(machine_end *me)
                 && st.st_ino == me->inode,
             "wr_conn_close: descriptor %d was closed by another", fd);
     machine_guard_fd(fd, false);
-    me->end.fd = -1;
+    PROMISE(me->end.slot == 0,
+            "descriptor %d is closed, but the poller still knows it", fd);
     machine_close_fd(fd);
+    machine_poison(&me->end, sizeof(me->end));
 }
 
 size_t machine_take_input(machine_end *me, size_t want)
@@ -252,7 +254,9 @@ static void fill(machine *m, machine_end *me, size_t quantum)
         room = quantum;
     }
     clear_ready(&me->end, WR_READ);
-    n = recv(me->end.fd, me->input + me->input_len, room, MSG_DONTWAIT);
+    n = me->end.is_pipe
+            ? read(me->end.fd, me->input + me->input_len, room)
+            : recv(me->end.fd, me->input + me->input_len, room, MSG_DONTWAIT);
     if (n > 0) {
         me->input_len += (size_t)n;
         /* A short read has emptied the socket, but for a FIN behind it. */

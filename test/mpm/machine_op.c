@@ -29,7 +29,7 @@ typedef struct keepsake {
 
 static keepsake *_Atomic keepsakes;
 
-static void *create_kept(size_t size)
+void *machine_allocate(size_t size)
 {
     keepsake *k = malloc(sizeof(*k));
     void *memory = calloc(1, size);
@@ -68,7 +68,7 @@ static apr_status_t run_func(wr_op *op)
 void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
                     const char *path)
 {
-    machine_op *mop = create_kept(sizeof(*mop));
+    machine_op *mop = machine_allocate(sizeof(*mop));
     wr_op **tail = &m->conn->ops;
 
     mop->machine = m;
@@ -242,7 +242,7 @@ void machine_take_back(machine *m, unsigned count)
 
 void machine_add_record(machine *m)
 {
-    wr_record *record = create_kept(sizeof(*record));
+    wr_record *record = machine_allocate(sizeof(*record));
     wr_record **tail = &m->conn->done;
 
     while (*tail) {
