@@ -35,6 +35,7 @@ mpm_proactor_sources = \
     mpm/proactor/mpm_proactor.c \
     mpm/common/ring.c \
     mpm/common/ring_accept.c \
+    mpm/common/ring_input.c \
     mpm/common/ring_op.c \
     mpm/common/ring_span.c
 mpm_proactor_mod_mpm_proactor_la_SOURCES = $(mpm_proactor_sources)

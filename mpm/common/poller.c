@@ -184,12 +184,26 @@ bool wr__poller_watch(wr__poller *p, wr_conn *c)
     return true;
 }
 
+static void forget_end(wr__poller *p, wr_end *e)
+{
+    if (e->slot) {
+        free_place(p, e->slot);
+        e->slot = 0;
+    }
+}
+
 void wr__poller_forget(wr__poller *p, wr_conn *c)
 {
     for (wr_end *e = c->ends; e; e = e->next) {
-        if (e->slot) {
-            free_place(p, e->slot);
-            e->slot = 0;
+        forget_end(p, e);
+    }
+}
+
+void wr__poller_forget_gone(wr__poller *p, wr_conn *c)
+{
+    for (wr_end *e = c->ends; e; e = e->next) {
+        if (e->is_gone) {
+            forget_end(p, e);
         }
     }
 }

@@ -71,6 +71,9 @@ bool wr__poller_watch(wr__poller *p, wr_conn *c);
  *  the rest; events already fetched are void. */
 void wr__poller_forget(wr__poller *p, wr_conn *c);
 
+/** Likewise the ends that are about to be dropped. */
+void wr__poller_forget_gone(wr__poller *p, wr_conn *c);
+
 /** Wait for events, at most until @a until (monotonic ns, WR_NEVER, or in the
  *  past: just look). */
 apr_status_t wr__poller_wait(wr__poller *p, int64_t now, int64_t until);

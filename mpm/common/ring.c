@@ -178,6 +178,14 @@ void wr__ring_cancel(wr__ring *r, wr__ring_name name)
     io_uring_sqe_set_data64(sqe, NOBODY);
 }
 
+void wr__ring_cancel_fd(wr__ring *r, int fd)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    io_uring_sqe_set_data64(sqe, NOBODY);
+}
+
 void wr__ring_receive(wr__ring *r, int fd, bool is_expected, wr__ring_name name)
 {
     struct io_uring_sqe *sqe = get_entry(r);
@@ -191,10 +199,28 @@ void wr__ring_receive(wr__ring *r, int fd, bool is_expected, wr__ring_name name)
     set_name(sqe, name);
 }
 
+void wr__ring_receive_pipe(wr__ring *r, int fd, wr__ring_name name)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_read(sqe, fd, NULL, r->buffer_size, (uint64_t)-1);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+    set_name(sqe, name);
+}
+
 void wr__ring_give_back(wr__ring *r, const wr__ring_event *event)
 {
     add_buffer(r, event->buffer, 0);
     io_uring_buf_ring_advance(r->buffers, 1);
+}
+
+void wr__ring_await_room(wr__ring *r, int fd, wr__ring_name name)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    set_name(sqe, name);
 }
 
 void wr__ring_send(wr__ring *r, int fd, const struct msghdr *message, int flags,
@@ -202,8 +228,7 @@ void wr__ring_send(wr__ring *r, int fd, const struct msghdr *message, int flags,
 {
     struct io_uring_sqe *sqe = get_entry(r);
 
-    io_uring_prep_sendmsg(sqe, fd, message,
-                          (unsigned)(flags | MSG_NOSIGNAL | MSG_WAITALL));
+    io_uring_prep_sendmsg(sqe, fd, message, (unsigned)flags | MSG_NOSIGNAL);
     set_name(sqe, name);
 }
 

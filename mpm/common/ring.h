@@ -57,15 +57,22 @@ void wr__ring_accept(wr__ring *ring, int fd, wr__ring_name name);
 void wr__ring_watch(wr__ring *ring, int fd, wr__ring_name name);
 /** An operation that goes on is to end; it completes a last time. */
 void wr__ring_cancel(wr__ring *ring, wr__ring_name name);
+/** Likewise for all that was asked of @a fd. */
+void wr__ring_cancel_fd(wr__ring *ring, int fd);
 
 /** Receive what there is, once there is something.  -ENOBUFS: all buffers are
  *  in use.  @a is_expected: try before waiting. */
 void wr__ring_receive(wr__ring *ring, int fd, bool is_expected,
                       wr__ring_name name);
+/** The same from a pipe. */
+void wr__ring_receive_pipe(wr__ring *ring, int fd, wr__ring_name name);
 /** The data of a receive is used up. */
 void wr__ring_give_back(wr__ring *ring, const wr__ring_event *event);
 
-/** Send all of a message. */
+/** Whether @a fd can be written, once it can. */
+void wr__ring_await_room(wr__ring *ring, int fd, wr__ring_name name);
+/** Send a message: all of it with MSG_WAITALL in @a flags, or what goes now
+ *  with MSG_DONTWAIT. */
 void wr__ring_send(wr__ring *ring, int fd, const struct msghdr *message,
                    int flags, wr__ring_name name);
 /** @a buf NULL: only into the system's memory, at most WR__RING_SCRATCH. */

@@ -12,6 +12,13 @@
 #define BOUNCE_SIZE ((size_t)64 * 1024)
 #define BOUNCES     64
 
+/** How far a span is. */
+typedef enum stage {
+    STAGE_ROOM, /* a file's: until the socket takes something */
+    STAGE_READ, /* a file's: from disk into a bounce */
+    STAGE_SEND
+} stage;
+
 /** A span on its way. */
 typedef struct transfer {
     wr_task task; /* among the free ones, or those that wait for a bounce */
@@ -19,7 +26,7 @@ typedef struct transfer {
     wr_span span;
     struct msghdr message;
     char *bounce; /* a file's bytes between disk and socket */
-    bool is_sending;
+    stage stage;
 } transfer;
 
 struct wr__spans {
@@ -53,20 +60,28 @@ static wr__ring_name name_of(const wr__spans *s, transfer *t)
     return (wr__ring_name){.kind = s->kind, .object = t};
 }
 
+/**
+ * From memory all is sent however long it takes: it is the connection's own.
+ * From a bounce only what the socket takes at once, since slow clients must
+ * not keep bounces from others; the rest is read again when there is room.
+ */
 static void start_send(wr__spans *s, transfer *t, bool is_held_back)
 {
-    t->is_sending = true;
+    int flags = t->bounce ? MSG_DONTWAIT : MSG_WAITALL;
+
+    t->stage = STAGE_SEND;
     t->message.msg_iov = t->span.iov;
     t->message.msg_iovlen = (size_t)t->span.iov_count;
-    wr__ring_send(s->ring, t->end->fd, &t->message, is_held_back ? MSG_MORE : 0,
-                  name_of(s, t));
+    wr__ring_send(s->ring, t->end->fd, &t->message,
+                  flags | (is_held_back ? MSG_MORE : 0), name_of(s, t));
 }
 
-/** Bring a piece of a file into a bounce buffer, when one is free. */
+/** Bring a piece of a file into a bounce, when one is free. */
 static void start_read(wr__spans *s, transfer *t)
 {
     size_t len = t->span.len < BOUNCE_SIZE ? t->span.len : BOUNCE_SIZE;
 
+    t->stage = STAGE_READ;
     if (s->bounce_count == 0) {
         wr__fifo_put(&s->waiting, &t->task);
         return;
@@ -74,6 +89,18 @@ static void start_read(wr__spans *s, transfer *t)
     t->bounce = s->bounces[--s->bounce_count];
     wr__ring_read(s->ring, t->span.fd, t->bounce, len, t->span.offset,
                   name_of(s, t));
+}
+
+static void start_file(wr__spans *s, transfer *t)
+{
+    unsigned ready = atomic_load_explicit(&t->end->ready, memory_order_relaxed);
+
+    if (ready & WR_WRITE) {
+        start_read(s, t);
+        return;
+    }
+    t->stage = STAGE_ROOM;
+    wr__ring_await_room(s->ring, t->end->fd, name_of(s, t));
 }
 
 bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
@@ -90,10 +117,9 @@ bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
         return io == WR_IO_EMPTY;
     }
     t->end = e;
-    t->is_sending = false;
     e->in_flight |= WR_WRITE;
     if (t->span.kind == WR_SPAN_FILE) {
-        start_read(s, t);
+        start_file(s, t);
     }
     else {
         start_send(s, t, t->span.more || t->span.last);
@@ -115,6 +141,25 @@ static void end_transfer(wr__spans *s, transfer *t)
     wr__fifo_put(&s->transfers, &t->task);
 }
 
+/** What was read is in the bounce. */
+static void send_bounce(wr__spans *s, transfer *t, size_t len)
+{
+    bool is_held_back = t->span.more || t->span.last || len < t->span.len;
+
+    t->span.iov[0] = (struct iovec){.iov_base = t->bounce, .iov_len = len};
+    t->span.iov_count = 1;
+    start_send(s, t, is_held_back);
+}
+
+/** The socket has taken @a len bytes: less than it could have had? */
+static void note_room(const transfer *t, size_t len)
+{
+    if (t->bounce && len < t->span.iov[0].iov_len) {
+        atomic_fetch_and_explicit(&t->end->ready, (uint8_t)~WR_WRITE,
+                                  memory_order_relaxed);
+    }
+}
+
 wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
                           wr_thread *self)
 {
@@ -122,22 +167,28 @@ wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
     wr_end *e = t->end;
     int result = event->result;
 
-    if (!t->is_sending && result > 0) {
-        size_t len = (size_t)result;
-
-        t->span.iov[0] = (struct iovec){.iov_base = t->bounce, .iov_len = len};
-        t->span.iov_count = 1;
-        start_send(s, t, t->span.more || t->span.last || len < t->span.len);
-        return NULL;
-    }
-    if (!t->is_sending && result == 0) {
-        result = -EIO; /* the file is shorter than when it was opened */
+    switch (t->stage) {
+    case STAGE_ROOM:
+        atomic_fetch_or_explicit(&e->ready, WR_WRITE, memory_order_relaxed);
+        result = 0; /* an error is met by the send */
+        break;
+    case STAGE_READ:
+        if (result > 0) {
+            send_bounce(s, t, (size_t)result);
+            return NULL;
+        }
+        /* No bytes: the file is shorter than when it was opened. */
+        result = result ? result : -EIO;
+        break;
+    case STAGE_SEND:
+        note_room(t, result > 0 ? (size_t)result : 0);
+        break;
     }
     end_transfer(s, t);
-    if (result >= 0) {
+    if (result > 0) {
         wr_end_advance(e, self, (size_t)result);
     }
-    else if (result != -EINTR) {
+    else if (result < 0 && result != -EINTR && result != -EAGAIN) {
         wr_end_eof(e, self, -result);
     }
     return e;

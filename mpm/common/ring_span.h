@@ -3,7 +3,7 @@
  * of a bounded number of buffers.
  *
  * The ring's thread's.  From start to completion the kernel holds the span, and
- * wr_end.in_flight says so.
+ * wr_end.in_flight says so.  A client that does not receive holds no buffer.
  */
 #ifndef WR__RING_SPAN_H
 #define WR__RING_SPAN_H

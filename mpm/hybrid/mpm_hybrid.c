@@ -126,6 +126,7 @@ static void run_conn(hybrid *h, wr_conn *c, wr_thread *self)
             }
             break;
         case WR_WANT_YIELD:
+        case WR_WANT_DROP:
         case WR_WANT_CLOSE:
             hand_back(h, c);
             return;
@@ -210,6 +211,10 @@ static void shuffle(hybrid *h, wr_conn *c)
         case WR_WANT_YIELD:
             wr__fifo_put(&h->ready, &seat->task);
             return;
+        case WR_WANT_DROP:
+            wr__poller_forget_gone(h->poller, c);
+            wr_conn_drop(c, h->self);
+            break;
         case WR_WANT_CLOSE:
             if (close_conn(h, c) || wr_conn_park(c)) {
                 return;

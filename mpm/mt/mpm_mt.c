@@ -138,7 +138,7 @@ static void wait_any(wr_conn *c, wr_thread *self, bool *is_told)
     nfds_t count = 1;
     wr_end *e;
 
-    for (e = c->ends; e; e = e->next) {
+    for (e = c->ends; e && count <= WR_ENDS_MAX; e = e->next) {
         fds[count++] = poll_of(e);
     }
     if (poll(fds, count, timeout_until(c->deadline, self->now_ns)) < 0
@@ -148,7 +148,7 @@ static void wait_any(wr_conn *c, wr_thread *self, bool *is_told)
     }
     wr_thread_tick(self);
     count = 1;
-    for (e = c->ends; e; e = e->next) {
+    for (e = c->ends; e && count <= WR_ENDS_MAX; e = e->next) {
         atomic_fetch_or_explicit(&e->ready,
                                  wr__ready_bits((unsigned)fds[count++].revents),
                                  memory_order_relaxed);
@@ -198,6 +198,9 @@ static void serve(wr_conn *c, wr_thread *self)
                 is_told = true;
                 wr_conn_post(c, WR_POST_STOP);
             }
+            break;
+        case WR_WANT_DROP:
+            wr_conn_drop(c, self);
             break;
         case WR_WANT_CLOSE:
             if (wr_conn_close(c, self)) {

@@ -27,6 +27,7 @@
 #include "mpm/common/queue.h"
 #include "mpm/common/ring.h"
 #include "mpm/common/ring_accept.h"
+#include "mpm/common/ring_input.h"
 #include "mpm/common/ring_op.h"
 #include "mpm/common/ring_span.h"
 #include "mpm/common/timers.h"
@@ -68,7 +69,7 @@ typedef struct proactor {
 enum {
     OF_LISTENER = 1, /**< number: which */
     OF_CHILD,        /**< number: IS_* */
-    OF_RECEIVE,      /**< object: wr_end */
+    OF_INPUT,        /**< ring_input.c's */
     OF_SPAN,         /**< ring_span.c's */
     OF_OP            /**< object: wr_op */
 };
@@ -130,9 +131,7 @@ static bool initiate(proactor *p, wr_conn *c)
         unsigned todo = e->want & ~(unsigned)e->in_flight;
 
         if (todo & WR_READ) {
-            e->in_flight |= WR_READ;
-            wr__ring_receive(p->ring, e->fd, e->ready & WR_READ,
-                             (wr__ring_name){.kind = OF_RECEIVE, .object = e});
+            wr__input_start(p->ring, e, OF_INPUT);
         }
         if ((todo & WR_WRITE)
             && !wr__span_start(p->spans, e, p->self, p->child->quantum)) {
@@ -143,13 +142,25 @@ static bool initiate(proactor *p, wr_conn *c)
     return is_waiting;
 }
 
-/** Not closed yet, it is when what the kernel still has is complete. */
+/** Take back what was asked for ends that are gone, or for all of them; what
+ *  the kernel still has completes, and then the machine asks again. */
+static void cancel(proactor *p, wr_conn *c, bool is_all)
+{
+    for (wr_end *e = c->ends; e; e = e->next) {
+        if (e->in_flight && (is_all || e->is_gone)) {
+            wr__ring_cancel_fd(p->ring, e->fd);
+        }
+    }
+}
+
 static void close_conn(proactor *p, wr_conn *c)
 {
     wr__timers_remove(&p->timers, c);
     APR_RING_REMOVE(member_of(c), link);
     APR_RING_ELEM_INIT(member_of(c), link); /* may be removed again */
-    (void)wr_conn_close(c, p->self);
+    if (!wr_conn_close(c, p->self)) {
+        cancel(p, c, true);
+    }
 }
 
 /** Carry a connection on as far as it goes.  It may be gone afterwards. */
@@ -178,6 +189,10 @@ static void run(proactor *p, wr_conn *c)
             wr__seat_of(c)->is_queued = true;
             wr__fifo_put(&p->ready, &wr__seat_of(c)->task);
             return;
+        case WR_WANT_DROP:
+            cancel(p, c, false);
+            wr_conn_drop(c, p->self);
+            break;
         case WR_WANT_CLOSE:
             close_conn(p, c);
             return;
@@ -204,27 +219,11 @@ static void on_accept(proactor *p, const wr__ring_event *event)
     }
 }
 
-static void on_receive(proactor *p, const wr__ring_event *event)
+static void on_input(proactor *p, const wr__ring_event *event)
 {
-    wr_end *e = event->name.object;
+    wr_end *e = wr__input_complete(p->ring, event, p->self);
 
-    e->in_flight &= (uint8_t)~WR_READ;
-    /* Says whether it is worth while to try before waiting. */
-    atomic_store_explicit(&e->ready, event->has_input ? WR_READ : 0,
-                          memory_order_relaxed);
-    if (event->result > 0) {
-        wr_end_feed(e, p->self, event->data, (size_t)event->result);
-    }
-    else if (event->result == 0) {
-        wr_end_eof(e, p->self, 0);
-    }
-    else if (event->result != -ENOBUFS && event->result != -EINTR) {
-        wr_end_eof(e, p->self, -event->result);
-    }
-    if (event->data) {
-        wr__ring_give_back(p->ring, event);
-    }
-    run_unless_queued(p, e->conn); /* without a buffer: asks again */
+    run_unless_queued(p, e->conn);
 }
 
 static void on_span(proactor *p, const wr__ring_event *event)
@@ -300,8 +299,8 @@ static void dispatch(proactor *p, const wr__ring_event *event)
     case OF_CHILD:
         on_child(p, event);
         break;
-    case OF_RECEIVE:
-        on_receive(p, event);
+    case OF_INPUT:
+        on_input(p, event);
         break;
     case OF_SPAN:
         on_span(p, event);

@@ -102,6 +102,10 @@ static void run(loop *l, wr_conn *c)
         case WR_WANT_YIELD:
             put_last(l, c);
             return;
+        case WR_WANT_DROP:
+            wr__poller_forget_gone(l->poller, c);
+            wr_conn_drop(c, l->self);
+            break;
         case WR_WANT_CLOSE:
             if (close_conn(l, c)) {
                 return;
