@@ -4,7 +4,8 @@
  * The grammar is RFC 9112, sections 2 to 5, strictly: lines end in CR LF, no
  * line is folded, nothing stands between a field's name and its colon.  In the
  * target it takes all visible ASCII but '"', '<', '>' and '#': that is RFC 3986
- * and, beside it, what browsers send as it is (WHATWG URL).
+ * and, beside it, what browsers send as it is (WHATWG URL).  What stands
+ * between a host's brackets is looked at when the host is (request.c).
  *
  * One switch over the states.  The two that see nearly all bytes, the target
  * and a field's value, have inner loops.
@@ -21,8 +22,11 @@ enum head_state {
     ST_SCHEME, /* absolute-form: before the ":" */
     ST_SLASH1, /* behind the ":" */
     ST_SLASH2,
-    ST_AUTHORITY1, /* the first byte of the authority */
-    ST_AUTHORITY,
+    ST_HOST1, /* the first byte of the authority */
+    ST_HOST,
+    ST_LITERAL, /* in "[...]" */
+    ST_LITERAL_END,
+    ST_PORT,
     ST_PATH,
     ST_STAR, /* behind the "*" */
     ST_H,    /* the letters of "HTTP/" */
@@ -48,7 +52,7 @@ enum {
     C_TARGET = 2, /* a byte of a path or query, "%" apart */
     C_VALUE = 4,  /* RFC 9110, 5.5: visible, obs-text, space, tab */
     C_SCHEME = 8, /* RFC 3986, 3.1 */
-    C_AUTH = 16,  /* RFC 3986, 3.2 without userinfo; "%" apart */
+    C_NAME = 16,  /* of a host: RFC 3986, 3.2.2; "%" apart */
     C_HEX = 32,
     C_ALPHA = 64,
     C_DIGIT = 128
@@ -60,46 +64,46 @@ enum {
 static const unsigned char classes[256] = {
     ['\t'] = C_VALUE,
     [' '] = C_VALUE,
-    ['!'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
+    ['!'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
     ['"'] = C_VALUE,
     ['#'] = C_TOKEN | C_VALUE,
-    ['$'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
+    ['$'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
     ['%'] = C_TOKEN | C_VALUE,
-    ['&'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
-    ['\''] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
-    ['('] = C_TARGET | C_VALUE | C_AUTH,
-    [')'] = C_TARGET | C_VALUE | C_AUTH,
-    ['*'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
-    ['+'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME,
-    [','] = C_TARGET | C_VALUE | C_AUTH,
-    ['-'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME,
-    ['.'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME,
+    ['&'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
+    ['\''] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
+    ['('] = C_TARGET | C_VALUE | C_NAME,
+    [')'] = C_TARGET | C_VALUE | C_NAME,
+    ['*'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
+    ['+'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME,
+    [','] = C_TARGET | C_VALUE | C_NAME,
+    ['-'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME,
+    ['.'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME,
     ['/'] = C_TARGET | C_VALUE,
     ['0' ... '9'] =
-        C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME | C_HEX | C_DIGIT,
-    [':'] = C_TARGET | C_VALUE | C_AUTH,
-    [';'] = C_TARGET | C_VALUE | C_AUTH,
+        C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME | C_HEX | C_DIGIT,
+    [':'] = C_TARGET | C_VALUE,
+    [';'] = C_TARGET | C_VALUE | C_NAME,
     ['<'] = C_VALUE,
-    ['='] = C_TARGET | C_VALUE | C_AUTH,
+    ['='] = C_TARGET | C_VALUE | C_NAME,
     ['>'] = C_VALUE,
     ['?'] = C_TARGET | C_VALUE,
     ['@'] = C_TARGET | C_VALUE,
     ['A' ... 'F'] =
-        C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME | C_HEX | C_ALPHA,
-    ['G' ... 'Z'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME | C_ALPHA,
-    ['['] = C_TARGET | C_VALUE | C_AUTH,
+        C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME | C_HEX | C_ALPHA,
+    ['G' ... 'Z'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME | C_ALPHA,
+    ['['] = C_TARGET | C_VALUE,
     ['\\'] = C_TARGET | C_VALUE,
-    [']'] = C_TARGET | C_VALUE | C_AUTH,
+    [']'] = C_TARGET | C_VALUE,
     ['^'] = C_TOKEN | C_TARGET | C_VALUE,
-    ['_'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
+    ['_'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
     ['`'] = C_TOKEN | C_TARGET | C_VALUE,
     ['a' ... 'f'] =
-        C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME | C_HEX | C_ALPHA,
-    ['g' ... 'z'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH | C_SCHEME | C_ALPHA,
+        C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME | C_HEX | C_ALPHA,
+    ['g' ... 'z'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME | C_SCHEME | C_ALPHA,
     ['{'] = C_TARGET | C_VALUE,
     ['|'] = C_TOKEN | C_TARGET | C_VALUE,
     ['}'] = C_TARGET | C_VALUE,
-    ['~'] = C_TOKEN | C_TARGET | C_VALUE | C_AUTH,
+    ['~'] = C_TOKEN | C_TARGET | C_VALUE | C_NAME,
     [0x80 ... 0xff] = C_VALUE,
 };
 
@@ -121,29 +125,6 @@ void wr__head_reset(wr__head *head)
     head->fields = fields;
 }
 
-/** The first byte of the target decides on its form (RFC 9112, 3.2). */
-static int start_target(wr__head *head, const unsigned char *data,
-                        unsigned char byte)
-{
-    const unsigned char *method = data + head->start;
-
-    if (head->method_len == 7 && memcmp(method, "CONNECT", 7) == 0) {
-        head->state = ST_AUTHORITY;
-        return is(byte, C_AUTH) ? 0 : -400;
-    }
-    if (byte == '/') {
-        head->state = ST_PATH;
-        return 0;
-    }
-    if (byte == '*' && head->method_len == 7
-        && memcmp(method, "OPTIONS", 7) == 0) {
-        head->state = ST_STAR;
-        return 0;
-    }
-    head->state = ST_SCHEME;
-    return is(byte, C_ALPHA) ? 0 : -400;
-}
-
 /** A byte of a "%XX": true if it was one, with the verdict in *result. */
 static bool take_escape(wr__head *head, unsigned char byte, int *result)
 {
@@ -160,10 +141,79 @@ static bool take_escape(wr__head *head, unsigned char byte, int *result)
     return false;
 }
 
+/** The first byte of a host.  None would be no host (RFC 9110, 4.2.1). */
+static int host_first(wr__head *head, unsigned char byte)
+{
+    int result;
+
+    head->state = byte == '[' ? ST_LITERAL : ST_HOST;
+    if (byte == '[' || take_escape(head, byte, &result)) {
+        return 0;
+    }
+    return is(byte, C_NAME) ? 0 : -400;
+}
+
+/** The first byte of the target decides on its form (RFC 9112, 3.2). */
+static int start_target(wr__head *head, const unsigned char *data,
+                        unsigned char byte)
+{
+    const unsigned char *method = data + head->start;
+
+    if (head->method_len == 7 && memcmp(method, "CONNECT", 7) == 0) {
+        head->is_connect = true;
+        return host_first(head, byte);
+    }
+    if (byte == '/') {
+        head->state = ST_PATH;
+        return 0;
+    }
+    if (byte == '*' && head->method_len == 7
+        && memcmp(method, "OPTIONS", 7) == 0) {
+        head->state = ST_STAR;
+        return 0;
+    }
+    head->state = ST_SCHEME;
+    return is(byte, C_ALPHA) ? 0 : -400;
+}
+
 static void end_target(wr__head *head)
 {
     head->target_len = head->pos - head->target;
     head->state = ST_H;
+}
+
+/** Behind the authority's first byte: host [ ":" port ], and what may follow
+ *  it.  CONNECT's has a port and nothing behind it (RFC 9112, 3.2.3). */
+static int authority_byte(wr__head *head, unsigned char byte)
+{
+    int result;
+
+    if (head->state == ST_LITERAL) {
+        if (byte == ']') {
+            head->state = ST_LITERAL_END;
+            return 0;
+        }
+        return is(byte, C_NAME) || byte == ':' ? 0 : -400;
+    }
+    if (head->state == ST_HOST && take_escape(head, byte, &result)) {
+        return result;
+    }
+    if (head->state == ST_PORT ? is(byte, C_DIGIT)
+                               : head->state == ST_HOST && is(byte, C_NAME)) {
+        return 0;
+    }
+    if (byte == ':' && head->state != ST_PORT) {
+        head->state = ST_PORT;
+        return 0;
+    }
+    if (byte == ' ') {
+        bool is_complete = !head->is_connect || head->state == ST_PORT;
+
+        end_target(head);
+        return is_complete ? 0 : -400;
+    }
+    head->state = ST_PATH;
+    return (byte == '/' || byte == '?') && !head->is_connect ? 0 : -400;
 }
 
 /** The states of the target, but for its first byte. */
@@ -182,27 +232,15 @@ static int target_byte(wr__head *head, unsigned char byte)
         head->state = ST_SLASH2;
         return byte == '/' ? 0 : -400;
     case ST_SLASH2:
-        head->state = ST_AUTHORITY1;
+        head->state = ST_HOST1;
         return byte == '/' ? 0 : -400;
-    case ST_AUTHORITY1: /* an empty host is no host (RFC 9110, 4.2.1) */
-        head->state = ST_AUTHORITY;
-        if (take_escape(head, byte, &result)) {
-            return result;
-        }
-        return is(byte, C_AUTH) ? 0 : -400;
-    case ST_AUTHORITY:
-        if (take_escape(head, byte, &result)) {
-            return result;
-        }
-        if (byte == ' ') {
-            end_target(head);
-            return 0;
-        }
-        if (byte == '/' || byte == '?') {
-            head->state = ST_PATH;
-            return 0;
-        }
-        return is(byte, C_AUTH) ? 0 : -400;
+    case ST_HOST1:
+        return host_first(head, byte);
+    case ST_HOST:
+    case ST_LITERAL:
+    case ST_LITERAL_END:
+    case ST_PORT:
+        return authority_byte(head, byte);
     case ST_STAR:
         end_target(head);
         return byte == ' ' ? 0 : -400;
@@ -301,6 +339,9 @@ static int name_byte(wr__head *head, const wr__head_limits *limits,
     if (byte == ':') {
         wr__head_field *field = &head->fields[head->count];
 
+        if (head->pos - head->mark > UINT16_MAX) {
+            return -431; /* whatever LimitRequestFieldSize allows */
+        }
         field->name = head->mark;
         field->name_len = (uint16_t)(head->pos - head->mark);
         field->value = head->value_end = head->pos + 1;
@@ -344,15 +385,16 @@ static int value_byte(wr__head *head, unsigned char byte)
 }
 
 /** Is a bound passed by the byte at head->pos?  Or 0. */
-static int check_limits(const wr__head *head, const wr__head_limits *limits)
+static int check_limits(const wr__head *head, const wr__head_limits *limits,
+                        unsigned char byte)
 {
-    if (head->state <= ST_LINE_CR) {
+    if (head->state < ST_LINE_CR) {
         return head->pos - head->start >= limits->line ? -414 : 0;
     }
     if (head->pos >= limits->head) {
         return -431;
     }
-    if (head->state > ST_FIELD && head->state < ST_END_LF
+    if (head->state > ST_FIELD && head->state < ST_VALUE_LF && byte != '\r'
         && head->pos - head->mark >= limits->field) {
         return -431;
     }
@@ -375,6 +417,7 @@ static void skip_plain(wr__head *head, const wr__head_limits *limits,
     }
     else if (head->state == ST_NAME) {
         end = head->mark + limits->field;
+        end = end < limits->head ? end : limits->head;
         end = end < len ? end : (uint32_t)len;
         while (pos < end && is(data[pos], C_TOKEN)) {
             pos++;
@@ -410,11 +453,11 @@ int wr__head_parse(wr__head *head, const wr__head_limits *limits,
         if (head->pos >= len) {
             return 0;
         }
-        result = check_limits(head, limits);
+        byte = data[head->pos];
+        result = check_limits(head, limits, byte);
         if (result) {
             return result;
         }
-        byte = data[head->pos];
         switch ((enum head_state)head->state) {
         case ST_START:
         case ST_START_LF:
@@ -427,8 +470,11 @@ int wr__head_parse(wr__head *head, const wr__head_limits *limits,
         case ST_SCHEME:
         case ST_SLASH1:
         case ST_SLASH2:
-        case ST_AUTHORITY1:
-        case ST_AUTHORITY:
+        case ST_HOST1:
+        case ST_HOST:
+        case ST_LITERAL:
+        case ST_LITERAL_END:
+        case ST_PORT:
         case ST_PATH:
         case ST_STAR:
             result = target_byte(head, byte);

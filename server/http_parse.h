@@ -10,7 +10,8 @@
 
 #include "wr_base.h"
 
-/** What a head may hold; each bound has its directive. */
+/** What a head may hold; each bound has its directive.  A line's CR LF counts
+ *  for the head alone. */
 typedef struct wr__head_limits {
     uint32_t line;   /**< LimitRequestLine: bytes of the request line */
     uint32_t field;  /**< LimitRequestFieldSize: bytes of a field's line */
@@ -29,6 +30,7 @@ typedef struct wr__head {
     uint8_t state;
     uint8_t major, minor;
     uint8_t escape_left; /**< private: hexadecimal digits that are due */
+    bool is_connect;     /**< private */
     uint32_t pos;        /**< bytes looked at */
     uint32_t start;      /**< of the method: behind empty lines */
     uint32_t method_len;
