@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 unit_tests = \
     test/unit/test_config \
     test/unit/test_config_reader \
+    test/unit/test_http_parse \
     test/unit/test_listen \
     test/unit/test_log_error \
     test/unit/test_log_format \
