@@ -173,8 +173,6 @@ static void stop(generation *g)
     }
 }
 
-/* Nobody may be led to wait in a queue from which no one accepts: so all who
- * have the listeners open close them, the children by themselves. */
 static void drain(generation *g)
 {
     int64_t limit = g->setup.config->drain_timeout_ns;
@@ -185,7 +183,6 @@ static void drain(generation *g)
         g->phase = DRAINING;
         g->deadline = limit > 0 ? now_ns() + limit : WR_NEVER;
         signal_children(g, SIGUSR1);
-        wr__listen_close(g->setup.listeners, g->options->setup.inherited);
     }
 }
 

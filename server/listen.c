@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* A first byte within a second, or the connection is reported without one. */
 #define DEFER_ACCEPT_SECONDS 1
@@ -213,16 +212,4 @@ apr_status_t wr__listen_open(apr_array_header_t **listeners,
     }
     *listeners = o.listeners;
     return APR_SUCCESS;
-}
-
-void wr__listen_close(apr_array_header_t *listeners,
-                      const apr_array_header_t *inherited)
-{
-    for (int i = 0; i < listeners->nelts; i++) {
-        const wr_listener *l = APR_ARRAY_IDX(listeners, i, wr_listener *);
-        if (wr__listen_is_inherited(l, inherited)) {
-            close(l->fd);
-        }
-    }
-    apr_pool_destroy(listeners->pool); /* it closes the others */
 }

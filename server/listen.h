@@ -36,13 +36,6 @@ apr_status_t wr__listen_open(apr_array_header_t **listeners,
                              const apr_array_header_t *inherited,
                              const char **error, apr_pool_t *pool);
 
-/**
- * Close them in the calling process, inherited ones too; other processes' are
- * not concerned.  The listeners are gone, too.
- */
-void wr__listen_close(apr_array_header_t *listeners,
-                      const apr_array_header_t *inherited);
-
 /** Is it one of @a inherited? */
 bool wr__listen_is_inherited(const wr_listener *listener,
                              const apr_array_header_t *inherited);

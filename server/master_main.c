@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -199,7 +200,9 @@ static void start_wanted(master *m)
 static void stop_generation(generation *g)
 {
     g->phase = LEAVING;
-    g->kill_at = now_ns() + STOP_LIMIT;
+    if (g->kill_at == WR_NEVER) {
+        g->kill_at = now_ns() + STOP_LIMIT;
+    }
     kill(g->pid, SIGTERM);
 }
 
@@ -214,6 +217,17 @@ static void close_bound(const apr_array_header_t *listeners)
     for (int i = 0; i < listeners->nelts; i++) {
         if (APR_ARRAY_IDX(listeners, i, wr__bound).fd >= 0) {
             close(APR_ARRAY_IDX(listeners, i, wr__bound).fd);
+        }
+    }
+}
+
+/* Draining children still hold these, so closing ours would leave clients
+ * waiting in a queue from which nobody accepts: they shall be refused. */
+static void shut_bound(const apr_array_header_t *listeners)
+{
+    for (int i = 0; i < listeners->nelts; i++) {
+        if (APR_ARRAY_IDX(listeners, i, wr__bound).fd >= 0) {
+            shutdown(APR_ARRAY_IDX(listeners, i, wr__bound).fd, SHUT_RD);
         }
     }
 }
@@ -250,6 +264,9 @@ static void inherit(master *m, const generation *g)
         APR_ARRAY_PUSH(next.listeners, wr__bound) = bound;
     }
     g->listeners->nelts = 0;
+    if (m->next_signal == SIGUSR1) {
+        shut_bound(m->legacy.listeners);
+    }
     close_bound(m->legacy.listeners);
     if (m->legacy.pid_file != NULL) {
         next.pid_file = apr_pstrdup(next.pool, m->legacy.pid_file);
@@ -313,10 +330,22 @@ static void tell_starter(master *m, const char *error_log)
     m->starter = -1;
 }
 
+static void relieve(const master *m, generation *old)
+{
+    if (m->next_signal == SIGUSR1) {
+        drain_generation(old);
+    }
+    else {
+        stop_generation(old);
+    }
+}
+
 static void become_serving(master *m, generation *g)
 {
     generation *old = find_phase(m, SERVING);
-
+    if (old != NULL) {
+        relieve(m, old);
+    }
     inherit(m, g);
     apr_status_t rv = write_pid_file(m, g->pid_file);
     if (rv != APR_SUCCESS && !m->has_served) {
@@ -329,12 +358,6 @@ static void become_serving(master *m, generation *g)
     m->has_served = true;
     wr__log_error_level(WR_LOG_NOTICE); /* -e is for the start */
     tell_starter(m, g->error_log);
-    if (old != NULL && m->next_signal == SIGUSR1) {
-        drain_generation(old);
-    }
-    else if (old != NULL) {
-        stop_generation(old);
-    }
     start_wanted(m);
 }
 
@@ -500,6 +523,9 @@ static void leave(master *m, bool at_once)
         else if (g->phase == SERVING) {
             drain_generation(g);
         }
+    }
+    if (!at_once) {
+        shut_bound(m->legacy.listeners);
     }
     close_bound(m->legacy.listeners);
     m->legacy.listeners->nelts = 0;

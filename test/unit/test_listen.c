@@ -244,28 +244,6 @@ static void failure_leaves_inherited_ones_open(void **state)
     close(client);
 }
 
-static void closing_closes_new_and_inherited(void **state)
-{
-    struct fixture *f = *state;
-    int before = count_descriptors();
-
-    add(f, "127.0.0.1", 0);
-    assert_int_equal(open_all(f), APR_SUCCESS);
-    wr_listener first = *at(f, 0);
-    first.name = apr_pstrdup(f->pool, first.name);
-    int fd = fcntl(first.fd, F_DUPFD_CLOEXEC, 0);
-    wr__listen_close(f->listeners, f->inherited);
-    APR_ARRAY_PUSH(f->inherited, wr__bound) =
-        (wr__bound){.name = first.name, .fd = fd};
-
-    add(f, "127.0.0.1", first.port);
-    assert_int_equal(open_all(f), APR_SUCCESS);
-    assert_int_equal(at(f, 1)->fd, fd);
-    wr__listen_close(f->listeners, f->inherited);
-    assert_int_equal(count_descriptors(), before);
-    assert_int_equal(connect_to(&first), -1);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -279,7 +257,6 @@ int main(void)
         TEST(inherited_socket_is_used_again),
         TEST(taken_address_is_named_and_nothing_stays_open),
         TEST(failure_leaves_inherited_ones_open),
-        TEST(closing_closes_new_and_inherited),
     };
 
     apr_initialize();
