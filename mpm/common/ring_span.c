@@ -27,6 +27,7 @@ typedef struct transfer {
     struct msghdr message;
     char *bounce; /* a file's bytes between disk and socket */
     stage stage;
+    size_t len; /* of what is being sent */
 } transfer;
 
 struct wr__spans {
@@ -65,8 +66,9 @@ static wr__ring_name name_of(const wr__spans *s, transfer *t)
  * From a bounce only what the socket takes at once, since slow clients must
  * not keep bounces from others; the rest is read again when there is room.
  */
-static void start_send(wr__spans *s, transfer *t, bool is_held_back)
+static void start_send(wr__spans *s, transfer *t)
 {
+    bool is_held_back = t->span.more || t->span.last || t->len < t->span.len;
     int flags = t->bounce ? MSG_DONTWAIT : MSG_WAITALL;
 
     t->stage = STAGE_SEND;
@@ -91,16 +93,22 @@ static void start_read(wr__spans *s, transfer *t)
                   name_of(s, t));
 }
 
-static void start_file(wr__spans *s, transfer *t)
+/** A span whose turn it is: a file's waits for room first. */
+static void start(wr__spans *s, transfer *t)
 {
     unsigned ready = atomic_load_explicit(&t->end->ready, memory_order_relaxed);
 
-    if (ready & WR_WRITE) {
-        start_read(s, t);
-        return;
+    if (t->span.kind == WR_SPAN_MEMORY) {
+        t->len = t->span.len;
+        start_send(s, t);
     }
-    t->stage = STAGE_ROOM;
-    wr__ring_await_room(s->ring, t->end->fd, name_of(s, t));
+    else if (ready & WR_WRITE) {
+        start_read(s, t);
+    }
+    else {
+        t->stage = STAGE_ROOM;
+        wr__ring_await_room(s->ring, t->end->fd, name_of(s, t));
+    }
 }
 
 bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
@@ -118,19 +126,12 @@ bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
     }
     t->end = e;
     e->in_flight |= WR_WRITE;
-    if (t->span.kind == WR_SPAN_FILE) {
-        start_file(s, t);
-    }
-    else {
-        start_send(s, t, t->span.more || t->span.last);
-    }
+    start(s, t);
     return true;
 }
 
-/** The kernel holds nothing of the span any more. */
-static void end_transfer(wr__spans *s, transfer *t)
+static void release_bounce(wr__spans *s, transfer *t)
 {
-    t->end->in_flight &= (uint8_t)~WR_WRITE;
     if (t->bounce) {
         s->bounces[s->bounce_count++] = t->bounce;
         t->bounce = NULL;
@@ -138,26 +139,53 @@ static void end_transfer(wr__spans *s, transfer *t)
             start_read(s, (transfer *)wr__fifo_take(&s->waiting));
         }
     }
-    wr__fifo_put(&s->transfers, &t->task);
 }
 
-/** What was read is in the bounce. */
+/** What was read is in the bounce: send it. */
 static void send_bounce(wr__spans *s, transfer *t, size_t len)
 {
-    bool is_held_back = t->span.more || t->span.last || len < t->span.len;
-
+    t->len = len;
     t->span.iov[0] = (struct iovec){.iov_base = t->bounce, .iov_len = len};
     t->span.iov_count = 1;
-    start_send(s, t, is_held_back);
+    start_send(s, t);
 }
 
-/** The socket has taken @a len bytes: less than it could have had? */
-static void note_room(const transfer *t, size_t len)
+static bool is_passing(int result)
 {
-    if (t->bounce && len < t->span.iov[0].iov_len) {
-        atomic_fetch_and_explicit(&t->end->ready, (uint8_t)~WR_WRITE,
-                                  memory_order_relaxed);
+    return result == -EAGAIN || result == -EINTR;
+}
+
+/** @return true if the span is through: so much of it went, or -errno. */
+static bool move_on(wr__spans *s, transfer *t, int result)
+{
+    wr_end *e = t->end;
+
+    switch (t->stage) {
+    case STAGE_ROOM:
+        atomic_fetch_or_explicit(&e->ready, WR_WRITE, memory_order_relaxed);
+        break; /* an error is met by the send */
+    case STAGE_READ:
+        if (result > 0) {
+            send_bounce(s, t, (size_t)result);
+            return false;
+        }
+        if (!is_passing(result)) {
+            return true;
+        }
+        break;
+    case STAGE_SEND:
+        if (t->bounce && result < (int)t->len) {
+            atomic_fetch_and_explicit(&e->ready, (uint8_t)~WR_WRITE,
+                                      memory_order_relaxed);
+        }
+        if (!is_passing(result)) {
+            return true;
+        }
+        break;
     }
+    release_bounce(s, t);
+    start(s, t);
+    return false;
 }
 
 wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
@@ -167,29 +195,18 @@ wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
     wr_end *e = t->end;
     int result = event->result;
 
-    switch (t->stage) {
-    case STAGE_ROOM:
-        atomic_fetch_or_explicit(&e->ready, WR_WRITE, memory_order_relaxed);
-        result = 0; /* an error is met by the send */
-        break;
-    case STAGE_READ:
-        if (result > 0) {
-            send_bounce(s, t, (size_t)result);
-            return NULL;
-        }
-        /* No bytes: the file is shorter than when it was opened. */
-        result = result ? result : -EIO;
-        break;
-    case STAGE_SEND:
-        note_room(t, result > 0 ? (size_t)result : 0);
-        break;
+    if (!move_on(s, t, result)) {
+        return NULL;
     }
-    end_transfer(s, t);
+    e->in_flight &= (uint8_t)~WR_WRITE;
+    release_bounce(s, t);
+    wr__fifo_put(&s->transfers, &t->task);
     if (result > 0) {
         wr_end_advance(e, self, (size_t)result);
     }
-    else if (result < 0 && result != -EINTR && result != -EAGAIN) {
-        wr_end_eof(e, self, -result);
+    else {
+        /* No error and no bytes: the file is shorter than it was. */
+        wr_end_eof(e, self, result < 0 ? -result : EIO);
     }
     return e;
 }
