@@ -55,7 +55,9 @@ void wr__http_reset(wr__http *http, int64_t idle_until_ns)
     http->r = NULL;
     http->pending = 0;
     http->in_head = http->must_linger = http->sent_continue = false;
+    http->is_held_up = false;
     http->discarded = 0;
+    http->keep_alive_ns = 0;
     http->idle_until_ns = idle_until_ns;
 }
 
@@ -76,9 +78,15 @@ static void open_conn(wr_conn *c, wr_thread *self)
     c->deadline = self->now_ns + c->child->core->config->head_timeout_ns;
 }
 
+/** Keep-alive counts from the last byte of the last response. */
 static void sent(wr_conn *c, wr_thread *self)
 {
-    http_of(c)->progress_ns = self->now_ns;
+    wr__http *http = http_of(c);
+
+    http->progress_ns = self->now_ns;
+    if (http->keep_alive_ns) {
+        http->idle_until_ns = self->now_ns + http->keep_alive_ns;
+    }
 }
 
 static struct wr_input *input_of(wr_conn *c)
@@ -107,8 +115,10 @@ static int64_t input_deadline(wr_conn *c)
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
         /* One deadline for the whole head: no byte moves it. */
-        return http->in_head ? http->since_ns + config->head_timeout_ns
-                             : http->idle_until_ns;
+        if (http->in_head) {
+            return http->since_ns + config->head_timeout_ns;
+        }
+        return wr__end_has_output(c->ends) ? WR_NEVER : http->idle_until_ns;
     case HTTP_BODY:
     case HTTP_DISCARD:
         return http->since_ns + server_of(c)->timeout_ns
@@ -123,23 +133,39 @@ static int64_t input_deadline(wr_conn *c)
     return WR_NEVER;
 }
 
-/** Wait for input (if @a want has READ) and for the output to go. */
-static wr_want wait_io(wr_conn *c, unsigned want)
+/** The moment at which waiting for the client to take output ends.  While we
+ *  keep the client waiting there is none, and afterwards it counts anew. */
+static int64_t output_deadline(wr_conn *c, wr_thread *self)
 {
-    const wr__http *http = http_of(c);
+    wr__http *http = http_of(c);
+
+    if (!wr__end_has_output(c->ends)) {
+        return WR_NEVER;
+    }
+    if (wr__end_awaits_op(c->ends)) {
+        http->is_held_up = true;
+        return WR_NEVER;
+    }
+    if (http->is_held_up) {
+        http->is_held_up = false;
+        http->progress_ns = self->now_ns;
+    }
+    return http->progress_ns + server_of(c)->timeout_ns;
+}
+
+/** Wait for input (if @a want has READ) and for the output to go. */
+static wr_want wait_io(wr_conn *c, wr_thread *self, unsigned want)
+{
     wr_end *e = c->ends;
 
-    c->deadline = WR_NEVER;
+    c->deadline = output_deadline(c, self);
     if (want & WR_READ) {
-        c->deadline = input_deadline(c);
-    }
-    if (wr__end_has_output(e) && !wr__end_awaits_op(e)) {
-        int64_t limit = http->progress_ns + server_of(c)->timeout_ns;
+        int64_t limit = input_deadline(c);
 
-        want |= wr__end_can_send(e) ? WR_WRITE : 0;
-        if (limit < c->deadline) {
-            c->deadline = limit;
-        }
+        c->deadline = limit < c->deadline ? limit : c->deadline;
+    }
+    if (wr__end_has_output(e) && wr__end_can_send(e)) {
+        want |= WR_WRITE;
     }
     e->want = (uint8_t)want;
     return WR_WANT_IO;
@@ -164,6 +190,15 @@ static bool may_stay(const wr_conn *c, const wr_request *r)
            && wr_child_state(c->child) == WR_CHILD_RUNNING;
 }
 
+/** The next request may come. */
+static bool await_head(wr_conn *c, wr_thread *self)
+{
+    wr__http *http = http_of(c);
+
+    http->idle_until_ns = self->now_ns + http->keep_alive_ns;
+    return go(c, HTTP_HEAD);
+}
+
 /** Put the response into the output and decide what comes next. */
 static void respond(wr_conn *c, wr_thread *self, int status)
 {
@@ -176,9 +211,6 @@ static void respond(wr_conn *c, wr_thread *self, int status)
             || wr_request_known(r, WR_F_EXPECT)) {
             r->keep_alive = false;
         }
-        if (!r->keep_alive) {
-            http->must_linger = true;
-        }
     }
     if (!wr__end_has_output(c->ends)) {
         http->progress_ns = self->now_ns;
@@ -186,16 +218,18 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     http->pending++;
     http->r = NULL;
     wr__response_send(r, self, status);
+    http->keep_alive_ns = r->server->keep_alive_timeout_ns;
     if (!r->keep_alive) {
+        http->must_linger = http->must_linger || !http->body.is_done;
         go(c, HTTP_FLUSH);
     }
     else if (!http->body.is_done) {
         http->discarded = 0;
+        http->since_ns = self->now_ns;
         go(c, HTTP_DISCARD);
     }
     else {
-        http->idle_until_ns = self->now_ns + r->server->keep_alive_timeout_ns;
-        go(c, HTTP_HEAD);
+        await_head(c, self);
     }
 }
 
@@ -284,7 +318,7 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
         return false;
     }
     if (http->pending >= PENDING_MAX) {
-        *want = wait_io(c, 0);
+        *want = wait_io(c, self, 0);
         return false;
     }
     if (unused(c)) {
@@ -317,7 +351,7 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
         *want = WR_WANT_IO;
         return false;
     }
-    *want = wait_io(c, WR_READ);
+    *want = wait_io(c, self, WR_READ);
     return false;
 }
 
@@ -327,7 +361,7 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
     wr_result result;
 
     if (http->r->core->asked && !http->r->core->asked->is_done) {
-        *want = wait_io(c, 0); /* until it has come back */
+        *want = wait_io(c, self, 0); /* until it has come back */
         return false;
     }
     http->r->core->asked = NULL;
@@ -337,8 +371,13 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
             http->since_ns = self->now_ns;
             return go(c, HTTP_BODY);
         }
-        *want = WR_WANT_CALL;
-        return false;
+        if (c->ops) {
+            *want = WR_WANT_CALL;
+            return false;
+        }
+        wr_log_request(http->r, WR_LOG_ERROR, 0,
+                       "a hook waits, but has asked for nothing");
+        result = 500;
     }
     respond(c, self, result == WR_OK ? 0 : result);
     return true;
@@ -431,8 +470,16 @@ static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
         && wr_request_known(http->r, WR_F_EXPECT)) {
         send_continue(c, self);
     }
-    *want = wait_io(c, WR_READ);
+    *want = wait_io(c, self, WR_READ);
     return false;
+}
+
+/** The rest of an unwanted content is not waited for: so no more requests. */
+static bool end_discard(wr_conn *c)
+{
+    http_of(c)->must_linger = !at_eof(c);
+    wr__end_finish(c->ends);
+    return go(c, HTTP_FLUSH);
 }
 
 static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
@@ -442,7 +489,6 @@ static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
     const unsigned char *content;
     size_t used, content_len;
 
-    (void)self;
     while (!http->body.is_done && unused(c)) {
         if (wr__body_take(&http->body, in->data + in->start, unused(c), &used,
                           &content, &content_len)) {
@@ -453,14 +499,12 @@ static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
         http->discarded += (int64_t)used;
     }
     if (http->body.is_done) {
-        return go(c, HTTP_HEAD);
+        return await_head(c, self);
     }
     if (http->discarded > DISCARD_MAX || at_eof(c)) {
-        http->must_linger = !at_eof(c);
-        wr__end_finish(c->ends);
-        return go(c, HTTP_FLUSH);
+        return end_discard(c);
     }
-    *want = wait_io(c, WR_READ);
+    *want = wait_io(c, self, WR_READ);
     return false;
 }
 
@@ -469,7 +513,7 @@ static bool step_flush(wr_conn *c, wr_thread *self, wr_want *want)
     wr__http *http = http_of(c);
 
     if (wr__end_has_output(c->ends)) {
-        *want = wait_io(c, 0);
+        *want = wait_io(c, self, 0);
         return false;
     }
     if (at_eof(c) || !(http->must_linger || unused(c))) {
@@ -482,7 +526,7 @@ static bool step_flush(wr_conn *c, wr_thread *self, wr_want *want)
     return go(c, HTTP_LINGER);
 }
 
-static bool step_linger(wr_conn *c, wr_want *want)
+static bool step_linger(wr_conn *c, wr_thread *self, wr_want *want)
 {
     struct wr_input *in = input_of(c);
 
@@ -490,7 +534,7 @@ static bool step_linger(wr_conn *c, wr_want *want)
     if (at_eof(c)) {
         return go(c, HTTP_DEAD);
     }
-    *want = wait_io(c, WR_READ);
+    *want = wait_io(c, self, WR_READ);
     return false;
 }
 
@@ -509,6 +553,10 @@ static bool step_dead(wr_conn *c, wr_want *want)
         wr__conn_drop_ops(c);
         wr__end_drop_output(c->ends);
         if (http->r) {
+            if (http->r->core->out) {
+                /* Here: buckets go back to a list that is the owner's. */
+                apr_brigade_cleanup(http->r->core->out);
+            }
             http->r->is_aborted = true;
             wr__conn_add_done(c, http->r);
             http->r = NULL;
@@ -551,6 +599,9 @@ static wr_want step(wr_conn *c, wr_thread *self)
             && compute(c, self, &want)) {
             return want;
         }
+        if (c->flags & WR__CONN_BROKEN) {
+            go(c, HTTP_DEAD);
+        }
     }
     for (;;) {
         bool goes_on = false;
@@ -572,7 +623,7 @@ static wr_want step(wr_conn *c, wr_thread *self)
             goes_on = step_flush(c, self, &want);
             break;
         case HTTP_LINGER:
-            goes_on = step_linger(c, &want);
+            goes_on = step_linger(c, self, &want);
             break;
         case HTTP_DEAD:
             goes_on = step_dead(c, &want);
@@ -584,25 +635,29 @@ static wr_want step(wr_conn *c, wr_thread *self)
     }
 }
 
+/** The deadline that passed was of the last step.  If there was progress since
+ *  then, nothing has: the next step sets another. */
 static void timed_out(wr_conn *c, wr_thread *self)
 {
     wr__http *http = http_of(c);
 
-    if (http && wr__end_has_output(c->ends)
-        && http->progress_ns + server_of(c)->timeout_ns <= self->now_ns) {
+    if (!http) {
+        go(c, HTTP_DEAD); /* idle for too long */
+        return;
+    }
+    if (output_deadline(c, self) <= self->now_ns) {
         go(c, HTTP_DEAD); /* the client does not take what it asked for */
+        return;
+    }
+    if (input_deadline(c) > self->now_ns) {
         return;
     }
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
-        if (http && http->in_head) {
+        if (http->in_head) {
             refuse(c, self, 408);
         }
-        else if (http && wr__end_has_output(c->ends)) {
-            wr__end_finish(c->ends);
-            go(c, HTTP_FLUSH);
-        }
-        else {
+        else if (!unused(c)) {
             go(c, HTTP_DEAD);
         }
         break;
@@ -610,13 +665,15 @@ static void timed_out(wr_conn *c, wr_thread *self)
         fail_body(c, 408);
         break;
     case HTTP_DISCARD:
-    case HTTP_FLUSH:
+        end_discard(c);
+        break;
     case HTTP_LINGER:
-    case HTTP_DEAD:
         go(c, HTTP_DEAD);
         break;
     case HTTP_RUN:
-        break; /* the output's deadline, and it went on meanwhile */
+    case HTTP_FLUSH:
+    case HTTP_DEAD:
+        break;
     }
 }
 

@@ -20,9 +20,11 @@ typedef struct wr__http {
     bool in_head;          /**< the first byte of a head has come */
     bool must_linger;      /**< input was left unread */
     bool sent_continue;    /**< 100 (Continue) for r */
+    bool is_held_up;       /**< output waits for us, not for the client */
     int64_t since_ns;      /**< of the head's first byte; of the body */
     int64_t progress_ns;   /**< when output last went, or was begun */
     int64_t idle_until_ns; /**< when to give up waiting for a head */
+    int64_t keep_alive_ns; /**< how long to wait for one; 0: none came yet */
     int64_t discarded;     /**< bytes of content that nobody wanted */
     wr_op page;            /**< brings in what is to be sent next */
 } wr__http;
