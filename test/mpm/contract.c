@@ -209,6 +209,27 @@ static void test_dropped_end(void)
     server_end();
 }
 
+/** An end by the number of the last one, and of the same open file: what is
+ *  known of that one must be forgotten by more than its closing. */
+static void test_same_file_again(void)
+{
+    client c;
+
+    server_start(mpm);
+    c = client_open("w1 p10 k p10 k u p10 k p10 k w1");
+    client_expect(&c, 1);
+    for (int i = 1; i <= 4; i++) {
+        connection_wait(0, WR_WANT_IO, 'p');
+        pause_ms(5);
+        pipe_send(10);
+        client_expect(&c, 10);
+        await(dropped, i);
+    }
+    client_expect(&c, 1);
+    client_expect_end(&c);
+    server_end();
+}
+
 /** An end is dropped while it is wanted, and the client leaves or stays. */
 static void test_end_dropped_while_wanted(void)
 {
@@ -830,6 +851,7 @@ static const struct test {
     {"client_gone", test_client_gone},
     {"second_end", test_second_end},
     {"dropped_end", test_dropped_end},
+    {"same_file_again", test_same_file_again},
     {"end_dropped_while_wanted", test_end_dropped_while_wanted},
     {"all_wants", test_all_wants},
     {"ops", test_ops},

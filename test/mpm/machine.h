@@ -162,6 +162,8 @@ int machine_thread(void);
 void machine_end_init(machine_end *me, wr_conn *c, int fd);
 /** Take up to @a want bytes of input that must be the pattern. */
 size_t machine_take_input(machine_end *me, size_t want);
+/** A span that was peeked at and is not in flight is void: it pins nothing. */
+void machine_void_span(machine_end *me);
 /** Close its descriptor; nobody may touch the end any more. */
 void machine_end_close(machine_end *me);
 

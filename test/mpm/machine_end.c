@@ -116,6 +116,13 @@ static void unpin(machine_end *me)
     me->is_pinned = false;
 }
 
+void machine_void_span(machine_end *me)
+{
+    if (me->is_pinned && !(me->end.in_flight & WR_WRITE)) {
+        unpin(me);
+    }
+}
+
 void wr_end_eof(wr_end *e, wr_thread *self, int error)
 {
     machine *m = machine_enter(e->conn, self, "wr_end_eof");
@@ -124,9 +131,7 @@ void wr_end_eof(wr_end *e, wr_thread *self, int error)
     me->is_at_eof = true;
     if (error) {
         break_end(m);
-        if (!(e->in_flight & WR_WRITE)) {
-            unpin(me); /* a send that failed does not advance */
-        }
+        machine_void_span(me); /* a send that failed does not advance */
     }
     m->progressed = true;
     machine_leave(m);
