@@ -365,9 +365,11 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
             sent += (size_t)n;
             wr_end_advance(e, self, (size_t)n);
         }
-        if (n < (ssize_t)span.len) {
+        if (n < 0 || (n < (ssize_t)span.len && span.kind == WR_SPAN_MEMORY)) {
             return WR_IO_AGAIN;
         }
+        /* sendfile() also stops short at a signal, or where the file ends by
+         * now: only EAGAIN says that an event will follow. */
         set_ready(e, WR_WRITE);
         if (sent >= quantum && wr__end_has_output(e)) {
             return WR_IO_QUANTUM;
