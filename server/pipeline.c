@@ -58,10 +58,27 @@ static int find_path(wr_request *r)
     return wr__path_from_target(r, path, len);
 }
 
+static apr_status_t unref_name(void *name)
+{
+    wr__name_unref(name);
+    return APR_SUCCESS;
+}
+
 /** Start again with another r->uri: what was found before does not hold. */
 static void restart(wr_request *r)
 {
     wr__request_end_calls(r);
+    if (r->core->name) {
+        /* Not yet: what hooks have kept may point into it. */
+        apr_pool_cleanup_register(r->pool, r->core->name, unref_name,
+                                  apr_pool_cleanup_null);
+        r->core->name = NULL;
+    }
+    if (!wr__phases[r->core->phase].is_cached) {
+        r->core->is_cacheable = false; /* another request may not be sent on */
+    }
+    r->content_type = r->content_encoding = r->content_language = NULL;
+    r->handler = NULL;
     wr_file_unref(r->file);
     r->file = NULL;
     r->filename = r->root_path = r->path_info = NULL;
