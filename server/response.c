@@ -285,6 +285,18 @@ static void frame_unknown(wr_request *r)
     r->core->is_chunked = true;
 }
 
+/** Copied into the list's memory, not the pool's: there is no end of them. */
+static apr_bucket *chunk_size_bucket(wr_request *r, apr_off_t size,
+                                     apr_bucket_alloc_t *list)
+{
+    char text[24];
+    int len = apr_snprintf(text, sizeof(text), "%" APR_UINT64_T_HEX_FMT "\r\n",
+                           (apr_uint64_t)size);
+
+    r->core->head_bytes += (size_t)len;
+    return apr_bucket_heap_create(text, (apr_size_t)len, NULL, list);
+}
+
 static apr_bucket *chunk_bucket(wr_request *r, const char *text,
                                 apr_bucket_alloc_t *list)
 {
@@ -305,12 +317,7 @@ void wr__response_frame_chunk(wr_request *r, apr_bucket_brigade *piece,
     }
     apr_brigade_length(piece, 0, &len);
     if (len > 0) {
-        APR_BRIGADE_INSERT_HEAD(
-            piece,
-            chunk_bucket(r,
-                         apr_psprintf(r->pool, "%" APR_UINT64_T_HEX_FMT "\r\n",
-                                      (apr_uint64_t)len),
-                         list));
+        APR_BRIGADE_INSERT_HEAD(piece, chunk_size_bucket(r, len, list));
         APR_BRIGADE_INSERT_TAIL(piece, chunk_bucket(r, "\r\n", list));
     }
     if (is_last) {
@@ -352,16 +359,23 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     if (status >= 300) {
         make_error_page(r, status);
     }
+    else if (status >= 200) {
+        r->status = status;
+    }
+    if (r->core->out && has_no_content(r->status)) {
+        apr_brigade_cleanup(r->core->out);
+    }
     len = measure_content(r);
     if (len < 0) {
         frame_unknown(r);
     }
-    if (r->content_length < 0 || len != 0) {
+    /* A length that was set stands only where no content contradicts it. */
+    if (r->content_length < 0 || len != 0 || !r->is_head) {
         r->content_length = len;
     }
     APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
     if (r->core->out) {
-        if (r->is_head || has_no_content(r->status)) {
+        if (r->is_head) {
             apr_brigade_cleanup(r->core->out);
         }
         drop_metadata(r->core->out);
