@@ -197,15 +197,19 @@ static void table_put(table *t, wr__node *node)
 
     node->hash = hash_key(node->owner, node->key, node->key_len);
     s = shard_of(t, node->hash);
-    if (node->bytes > s->max_bytes) {
-        node_unref(node);
-        return;
-    }
     lock(s);
     at = find(s, node->hash, node->owner, node->key, node->key_len);
     if (*at) {
         gone = unlink_node(s, at);
         gone->chain = NULL;
+    }
+    if (node->bytes > s->max_bytes) {
+        unlock(s);
+        node_unref(node);
+        if (gone) {
+            node_unref(gone);
+        }
+        return;
     }
     while (s->oldest
            && (s->count >= s->max_count
@@ -285,6 +289,11 @@ bool wr__file_is_same(const wr__file *file, const struct stat *st)
                   == st->st_ctim.tv_sec * WR_SEC + st->st_ctim.tv_nsec;
 }
 
+static size_t file_bytes(const wr__file *file)
+{
+    return sizeof(*file) + (file->file.content ? (size_t)file->file.size : 0);
+}
+
 static void destroy_file_node(wr__node *node)
 {
     file_node *n = (file_node *)node;
@@ -328,8 +337,7 @@ void wr__cache_add_file(wr__cache *cache, const char *filename, wr__file *file)
     n->node.key = (char *)(n + 1);
     n->node.key_len = (uint32_t)len;
     n->node.destroy = destroy_file_node;
-    n->node.bytes = sizeof(*n) + sizeof(*file) + len
-                    + (file->file.content ? (size_t)file->file.size : 0);
+    n->node.bytes = sizeof(*n) + len + file_bytes(file);
     n->file = file;
     wr_file_ref(&file->file);
     table_put(&cache->files, &n->node);
@@ -421,7 +429,7 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
     name->node.key = at;
     name->node.key_len = (uint32_t)len;
     name->node.owner = r->server;
-    name->node.bytes = size;
+    name->node.bytes = size + file_bytes((wr__file *)r->file);
     name->node.destroy = destroy_name;
     at += len;
     if (header_len) {
@@ -468,8 +476,9 @@ wr__cache *wr__cache_create(const wr__config *config, bool is_threaded,
     cache->keeps_names = config->cache_paths;
     cache->keeps_headers = config->cache_headers;
     cache->keeps_files = config->cache_content;
-    table_init(&cache->names, config->cache_entries, config->cache_size,
-               is_threaded, pool);
+    /* A name holds its file, even when the other table has let go of it. */
+    table_init(&cache->names, files_max(config->cache_entries),
+               config->cache_size, is_threaded, pool);
     table_init(&cache->files, files_max(config->cache_entries),
                config->cache_size, is_threaded, pool);
     return cache;
