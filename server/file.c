@@ -49,7 +49,7 @@ bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)
 {
     int error;
 
-    switch (file->residency) {
+    switch (__atomic_load_n(&file->residency, __ATOMIC_RELAXED)) {
     case WR_RESIDENT_ALWAYS:
         return true;
     case WR_RESIDENT_NEVER:
@@ -62,7 +62,8 @@ bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)
         error = probe(file, offset + (int64_t)len - 1);
     }
     if (error == EOPNOTSUPP) {
-        file->residency = WR_RESIDENT_NEVER;
+        __atomic_store_n(&file->residency, (uint8_t)WR_RESIDENT_NEVER,
+                         __ATOMIC_RELAXED);
         return false;
     }
     return error == 0;

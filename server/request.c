@@ -173,7 +173,7 @@ static int host_length(const char *text, size_t len)
                    || text[host] == '.')) {
             host++;
         }
-        if (host < 4 || host == len || text[host] != ']') {
+        if (host < 3 || host == len || text[host] != ']') {
             return -1;
         }
         host++;
