@@ -9,7 +9,7 @@ import pytest
 import tree
 from client import side_by_side
 
-FRESH = "CacheRevalidate 0\nTimeout 5\n"
+FRESH = "CacheRevalidate 0\nTimeout 5\nMaxKeepAliveRequests 0\n"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,6 @@ def test_made_after_it_was_missing(fresh):
 
 
 def test_made_unreadable(fresh):
-    fresh.allow_errors("[Pp]ermission|denied|forbidden")
     fresh.put("private.txt", b"public\n")
     assert_content(fresh, "/private.txt", b"public\n")
     (fresh.www / "private.txt").chmod(0)
@@ -198,8 +197,7 @@ def test_caches_switched_off(weir, switches):
 
 
 # While it is sent.  The client's buffer is small, so that the server is in
-# the midst of it; sizes are whole pages, since the kernel clears the rest of a
-# page that is cut, even of one that is on its way.
+# the midst of it.
 
 SIZE = 8 << 20
 
@@ -215,7 +213,11 @@ def start_to_read(server, name):
 
 
 def test_truncated_while_sent(fresh):
-    """The connection is closed; what came is of the file."""
+    """The connection is closed; what came is of the file.
+
+    Pages that were cut off while they were on their way may have been cleared
+    by the kernel, which keeps no copy of what sendfile() was given.
+    """
     data = tree.content(SIZE, 11)
     fresh.put("cut.bin", data)
     c, start = start_to_read(fresh, "cut.bin")
@@ -223,7 +225,10 @@ def test_truncated_while_sent(fresh):
         os.truncate(fresh.www / "cut.bin", 65536)
         body = start + c.read_rest(reset_is_end=True)
     assert len(body) < SIZE
-    assert data.startswith(body)
+    assert data.startswith(body[:65536])
+    for i in range(65536, len(body), 4096):
+        page = body[i:i + 4096]
+        assert page == data[i:i + len(page)] or not any(page)
     assert_content(fresh, "/cut.bin", data[:65536])
 
 

@@ -31,11 +31,12 @@ def check(install, mpm, workdir):
 
 
 def refusal(check, text, line, *args, **kw):
-    """The one error that is said; its line counts from the test's text."""
+    """The first error that is said; its line counts from the test's text."""
     status, said = check(text, *args, **kw)
     assert status != 0, said
     lines = said.splitlines()
-    assert len(lines) == 1, said
+    for said_line in lines:  # what follows from the first is said too
+        assert re.match(r"weir\.conf:[0-9]+: \S", said_line), said
     start = f"weir.conf:{LINES + line}: "
     assert lines[0].startswith(start), said
     return lines[0][len(start):]
@@ -53,12 +54,12 @@ def refusal(check, text, line, *args, **kw):
     ("<Direktory />\n</Direktory>\n", 1,
      "unknown section Direktory; did you mean Directory?"),
     ("<Directory />\nTimeout 5\n</Directory>\n", 2,
-     "Timeout can't stand in <Directory>, only outside all sections, in "
+     "Timeout can't stand in <Directory>, only outside all sections or in "
      "<VirtualHost>"),
     ("<VirtualHost *:1>\nListen 81\n</VirtualHost>\n", 2,
      "Listen can't stand in <VirtualHost>, only outside all sections"),
     ("<Directory />\n<Directory /a>\n</Directory>\n</Directory>\n", 2,
-     "<Directory> can't stand in <Directory>, only outside all sections, in "
+     "<Directory> can't stand in <Directory>, only outside all sections or in "
      "<VirtualHost>"),
     ("Timeout\n", 1, "Timeout takes 1 argument, not 0; write Timeout time"),
     ("Timeout 5 6\n", 1, "Timeout takes 1 argument, not 2; write Timeout "
@@ -111,13 +112,13 @@ def refusal(check, text, line, *args, **kw):
      "mind)"),
     ("DocumentRoot not-there\n", 1,
      "DocumentRoot: could not open not-there: No such file or directory"),
-    ("LoadModule x_module not-there.so\n", 1,
-     "LoadModule: could not open not-there.so: No such file or directory"),
+    ("LoadModule x_module /not/there.so\n", 1,
+     "LoadModule: could not open /not/there.so: No such file or directory"),
     ("Timeout \\\n5 \\\n6\n", 1,
      "Timeout takes 1 argument, not 2; write Timeout time"),
     ("Listen\\\n 80 \\\n81\n", 1, None),
     ("VirtualHost *:1\n", 1, None),
-    ("<Timeout 5>\n</Timeout>\n", 1, "<Timeout> is not a section"),
+    ("<Timeout 5>\n</Timeout>\n", 1, "Timeout is not a section"),
     ("Timeout 5\0\n", 1, "a NUL byte: this is not a text file"),
 ])
 def test_error(check, text, line, error):
@@ -158,8 +159,9 @@ def test_no_listen(check):
 def test_missing_file(install, workdir):
     done = install.run("-t", "-f", workdir / "none.conf", cwd="/")
     assert done.returncode != 0
-    assert done.stderr == (f"{workdir}/none.conf:1: could not open {workdir}/"
-                           "none.conf: No such file or directory\n")
+    assert done.stderr.splitlines()[0] == (
+        f"{workdir}/none.conf:1: could not open {workdir}/none.conf: No such "
+        "file or directory")
 
 
 def test_error_in_an_included_file(check, workdir):
@@ -215,7 +217,8 @@ def test_mpm_directives(check, mpm):
     assert said == ("MPM mt has no directive ThreadPerChild; did you mean "
                     "ThreadsPerChild?")
     said = refusal(check, "<MPM mt>\nTimeout 5\n</MPM>\n", 2)
-    assert said.startswith("MPM mt has no directive Timeout")
+    assert said == ("Timeout can't stand in <MPM>, only outside all sections "
+                    "or in <VirtualHost>")
     said = refusal(check, "<MPM xy>\n</MPM>\n", 1)
     assert said.startswith('<MPM>: there is no MPM "xy"; there are ')
 

@@ -13,8 +13,9 @@ import pytest
 import tree
 from client import Closed, make_request, side_by_side
 
-INNER = b"GET /a.png HTTP/1.1\r\nHost: localhost\r\n\r\n"  # 41 bytes
+INNER = b"GET /a.png? HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LEN = b"%d" % len(INNER)
+assert len(INNER) == 41 == 0x29  # as in the tables below
 NEXT = make_request("GET", "/a.css", ["Connection: close"])
 CSS = tree.FILES["a.css"]
 
@@ -141,17 +142,13 @@ REFUSED = {
                   chunked()),
     "TE and CL 0": (b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
                     chunked()),
-    "TE twice chunked":
-        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-         chunked()),
-    "TE chunked, chunked":
-        (b"Transfer-Encoding: chunked, chunked\r\n", chunked()),
 }
 
 # Final coding not chunked: the end can't be known (6.3, 4).  A coding that is
 # not understood: 501 (6.1).  Both may be said of some.
 REFUSED_CODINGS = [
-    b"gzip", b"identity", b"compress", b"deflate", b"gzip, chunked",
+    b"chunked, chunked", b"chunked\r\nTransfer-Encoding: chunked",
+    b"chunked\r\nTransfer-Encoding: gzip", b"gzip", b"identity", b"compress", b"deflate", b"gzip, chunked",
     b"chunked, gzip", b"chunked, identity", b"identity, chunked", b"xchunked",
     b"chunkedx", b"chunked;a=b", b"\"chunked\"", b"chunked x", b"x chunked",
     b"", b",", b"chunke", b"\x0bchunked", b"chunked\x0b", b"chunked\x0c",
@@ -320,28 +317,49 @@ def test_length_that_overflows(site, length):
         400, 413)
 
 
+def assert_nothing_after(responses, *statuses):
+    """Refused, or answered already when the fault came, as may be where
+    nobody wants the body; but nothing behind it is taken for a request."""
+    assert len(responses) == 1, responses
+    assert responses[0].status in (200, *statuses), responses[0].head
+    if responses[0].status == 200:
+        assert responses[0].body == tree.HELLO
+
+
 @pytest.mark.parametrize("case", BAD_CHUNKS)
 def test_malformed_chunk(site, case):
-    """The head is in order, so the answer may be on its way already; but
-    nothing that follows the fault may be taken for a request."""
-    responses = exchange(site, b"Transfer-Encoding: chunked\r\n",
-                         BAD_CHUNKS[case])
-    assert len(responses) == 1, responses
-    assert responses[0].status == 400, responses[0].head
-    assert responses[0].closes
+    assert_nothing_after(
+        exchange(site, b"Transfer-Encoding: chunked\r\n", BAD_CHUNKS[case]),
+        400)
+
+
+@pytest.mark.parametrize("case", BAD_CHUNKS)
+def test_malformed_chunk_later(site, case):
+    assert_nothing_after(
+        exchange(site, b"Transfer-Encoding: chunked\r\n", BAD_CHUNKS[case],
+                 pause_before_body=0.01), 400)
 
 
 @pytest.mark.parametrize("size", BIG_CHUNKS)
 def test_chunk_size_that_overflows(site, size):
-    assert_refused(
-        exchange(site, b"Transfer-Encoding: chunked\r\n",
-                 size + b"\r\n" + INNER + b"\r\n0\r\n\r\n"), 400, 413)
+    """The rest of what is sent belongs to the chunk, whatever it looks
+    like."""
+    with site.connect() as c:
+        c.send(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n"
+               + INNER + b"\r\n0\r\n\r\n" + NEXT)
+        c.end()
+        responses = []
+        while c.data or c.receive():
+            responses.append(c.read_response())
+    assert_nothing_after(responses, 400, 413)
 
 
 def test_chunk_size_without_end(site):
-    """Leading zeros and extensions are bounded."""
-    for endless in (b"0" * 200000, b"1;" + b"a" * 200000,
-                    b"0\r\n" + b"A: b\r\n" * 50000):
+    """Leading zeros, extensions and trailers are bounded: the connection is
+    closed, however much is still to come."""
+    for endless in (b"0" * 1000000, b"1;" + b"a" * 1000000,
+                    b"0\r\n" + b"A: b\r\n" * 200000):
         with site.connect() as c:
             c.send(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n"
                    b"Transfer-Encoding: chunked\r\n\r\n")
@@ -350,7 +368,7 @@ def test_chunk_size_without_end(site):
             except ConnectionError:
                 continue  # refused, and did not wait for the rest
             response = c.read_response()
-            assert response.status in (400, 413, 431), response.head
+            assert response.status in (200, 400, 413, 431), response.head
             c.expect_close(reset_is_end=True)
 
 
@@ -375,9 +393,13 @@ def test_length_over_the_limit_is_refused_at_once(site):
 
 
 def test_chunks_over_the_limit(site):
-    assert_refused(
-        exchange(site, b"Transfer-Encoding: chunked\r\n",
-                 chunked(b"x" * 100001, 30000)), 413)
+    """Nobody wants this body, so it may be answered and stepped over."""
+    responses = exchange(site, b"Transfer-Encoding: chunked\r\n",
+                         chunked(b"x" * 100001, 30000))
+    if responses[0].status == 200 and len(responses) > 1:
+        assert_taken(responses)
+    else:
+        assert_nothing_after(responses, 413)
 
 
 def test_large_body_over_the_limit_is_answered_without_a_reset(site):
@@ -506,7 +528,7 @@ def test_smuggled_requests_are_never_answered(site):
             answer = c.read_rest(reset_is_end=True)
             assert answer.count(b"HTTP/1.1 ") == 1, (data, answer)
             assert b"PNG" not in answer
-            assert b" 400 " in answer or b" 501 " in answer, (data, answer)
+            assert answer[9:12] in (b"400", b"405", b"501"), (data, answer)
 
     side_by_side([lambda a=a: attempt(a) for a in attempts])
 

@@ -266,13 +266,14 @@ def test_connections_without_a_request_are_not_logged(weir):
 
 
 def test_keep_alive_state(weir):
-    server = weir('LogFormat "%X" state\nCustomLog logs/state.log state\n')
+    server = weir('LogFormat "%U %X" state\nCustomLog logs/state.log state\n')
     with server.connect() as c:
         c.expect_served()
         c.request("GET", "/hello.txt", ["Connection: close"])
         c.read_response()
         c.expect_close()
-    assert sorted(stopped_lines(server, "state.log")) == ["+", "-"]
+    assert sorted(stopped_lines(server, "state.log")) == [
+        "/hello.txt +", "/hello.txt -"]
 
 
 def test_two_logs_and_one_per_host(weir):

@@ -156,6 +156,22 @@ def reads_slowly(server):
         return b"".join(parts), time.monotonic() - start
 
 
+def endless_body(server):
+    """What nobody wants is stepped over, but not for ever."""
+    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    with server.connect() as c:
+        c.send(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n")
+        start = time.monotonic()
+        try:
+            while time.monotonic() - start < DEADLINE:
+                c.send(chunk)
+                time.sleep(0.02)
+        except ConnectionError:
+            pass
+        return time.monotonic() - start
+
+
 def works_meanwhile(server):
     """The others' waiting holds nobody up."""
     slowest = 0.0
@@ -179,7 +195,8 @@ SCENARIOS = {f.__name__: f for f in (
     silent, idle_after_a_request, idle_but_not_too_long,
     idle_after_pipelining, empty_lines, dribbled_head, dribbled_second_head,
     slow_but_in_time_head, does_not_read, does_not_read_pipelined,
-    pauses_shorter_than_timeout, reads_slowly, works_meanwhile)}
+    pauses_shorter_than_timeout, reads_slowly, endless_body,
+    works_meanwhile)}
 SCENARIOS.update({f"head{i}": unfinished(part)
                   for i, part in enumerate(HEAD_PARTS)})
 SCENARIOS.update({f"body{i}": body_that_does_not_come(*case)
@@ -279,6 +296,10 @@ def test_body_that_does_not_come(result, number):
     statuses, took = result(f"body{number}")
     assert statuses in ([], [200], [408])
     assert took < TIMEOUT + HEAD + 4
+
+
+def test_endless_body(result):
+    assert result("endless_body") < DEADLINE - 2
 
 
 def test_client_that_does_not_read(result):
