@@ -158,6 +158,9 @@ static void start_generation(master *m)
             close(ends[0]);
             close(ends[1]);
         }
+        if (m->generations == NULL) {
+            m->next_due = now_ns() + FIRST_DELAY;
+        }
         return;
     }
     close(ends[1]);
@@ -723,7 +726,9 @@ int wr__master_main(const wr__master_options *options, apr_pool_t *pool)
         return EXIT_FAILURE;
     }
     start_generation(&m);
-    m.is_leaving = m.generations == NULL;
+    if (m.generations == NULL) {
+        return EXIT_FAILURE;
+    }
     keep_generations(&m);
     if (m.legacy.pid_file != NULL) {
         wr__pid_file_remove(m.legacy.pid_file, getpid(), pool);

@@ -4,11 +4,15 @@ Most servers here detach, as a user's do; the fixtures' own stay in the
 foreground.
 """
 
+import fcntl
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -297,6 +301,38 @@ def test_single_process_for_the_debugger(weir):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def on_terminal(weir):
+    """A server in the foreground of a terminal: (server, terminal)."""
+    server = weir(start=False)
+    server.ports = free_ports(1)
+    server.write_config()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(server.install.weir,
+                 ["weir", "-f", str(server.conf), "-DFOREGROUND",
+                  "-m", server.mpm])
+    wait_for(lambda: server.answers(server.address))
+    yield server, terminal
+    wait_for(lambda: not processes_of(pid), what="the end of all")
+    assert os.waitpid(pid, 0) == (pid, 0)
+    assert not (server.root / "weir.pid").exists()
+
+
+def test_terminal_may_change_its_size_and_ends_by_ctrl_c(on_terminal):
+    server, terminal = on_terminal
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 9, 9, 0, 0))
+    assert server.answers(server.address)
+    os.write(terminal, b"\x03")
+    wait_for(lambda: "has stopped" in server.error_log())
+    assert "SIGWINCH" not in server.error_log()
+    os.close(terminal)
+
+
+def test_server_ends_when_its_terminal_is_closed(on_terminal):
+    os.close(on_terminal[1])
 
 
 # Restarts.
