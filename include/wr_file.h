@@ -18,7 +18,7 @@ struct wr_root {
     int fd;           /**< O_PATH */
     uint64_t device;
     /** How to ask whether a read would block. */
-    enum {
+    enum wr_residency {
         WR_RESIDENT_NOWAIT, /**< preadv2(RWF_NOWAIT) tells */
         WR_RESIDENT_ALWAYS, /**< memory file system */
         WR_RESIDENT_NEVER   /**< nothing tells: always ask for an op */

@@ -40,7 +40,7 @@ static wr_root *open_roots;
  * EOPNOTSUPP goes on as with NEVER.  All others (overlayfs, FUSE, NFS, ...)
  * either have no answer or pass the question to another file system.
  */
-static int residency_of(long type)
+static enum wr_residency residency_of(long type)
 {
     switch ((unsigned long)type & 0xffffffffUL) {
     case TMPFS_MAGIC:

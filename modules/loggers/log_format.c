@@ -508,7 +508,7 @@ static const char *prepare_field(item *it)
     for (size_t i = 0; it->text && i < sizeof(known) / sizeof(*known); i++) {
         if (strcasecmp(it->text, known[i].name) == 0) {
             it->put = put_known_field;
-            it->choice = known[i].number;
+            it->choice = (int)known[i].number;
         }
     }
     return need_name(it);
