@@ -89,6 +89,7 @@ broken_tests += test/mpm/broken_double_close
 broken_sources += test/mpm/broken/double_close.c
 nodist_test_mpm_broken_double_close_SOURCES = test/mpm/broken/double_close.c
 test_mpm_broken_double_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_double_close_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_double_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_double_close_LDADD = $(contract_ldadd)
 test/mpm/broken/double_close.c: $(srcdir)/test/mpm/broken/double_close.sed \
@@ -99,6 +100,7 @@ broken_tests += test/mpm/broken_foreign_close
 broken_sources += test/mpm/broken/foreign_close.c
 nodist_test_mpm_broken_foreign_close_SOURCES = test/mpm/broken/foreign_close.c
 test_mpm_broken_foreign_close_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_foreign_close_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_foreign_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_foreign_close_LDADD = $(contract_ldadd)
 test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
@@ -109,6 +111,7 @@ broken_tests += test/mpm/broken_ignored_deadline
 broken_sources += test/mpm/broken/ignored_deadline.c
 nodist_test_mpm_broken_ignored_deadline_SOURCES = test/mpm/broken/ignored_deadline.c
 test_mpm_broken_ignored_deadline_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_ignored_deadline_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_ignored_deadline_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_ignored_deadline_LDADD = $(contract_ldadd)
 test/mpm/broken/ignored_deadline.c: $(srcdir)/test/mpm/broken/ignored_deadline.sed \
@@ -120,6 +123,7 @@ broken_sources += test/mpm/broken/leaked_descriptor.c
 test_mpm_broken_leaked_descriptor_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_leaked_descriptor_SOURCES = test/mpm/broken/leaked_descriptor.c
 test_mpm_broken_leaked_descriptor_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_leaked_descriptor_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_leaked_descriptor_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_leaked_descriptor_LDADD = $(contract_ldadd)
 test/mpm/broken/leaked_descriptor.c: $(srcdir)/test/mpm/broken/leaked_descriptor.sed \
@@ -130,6 +134,7 @@ broken_tests += test/mpm/broken_lost_wakeup
 broken_sources += test/mpm/broken/lost_wakeup.c
 nodist_test_mpm_broken_lost_wakeup_SOURCES = test/mpm/broken/lost_wakeup.c
 test_mpm_broken_lost_wakeup_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_lost_wakeup_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_lost_wakeup_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_lost_wakeup_LDADD = $(contract_ldadd)
 test/mpm/broken/lost_wakeup.c: $(srcdir)/test/mpm/broken/lost_wakeup.sed \
@@ -140,6 +145,7 @@ broken_tests += test/mpm/broken_stale_clock
 broken_sources += test/mpm/broken/stale_clock.c
 nodist_test_mpm_broken_stale_clock_SOURCES = test/mpm/broken/stale_clock.c
 test_mpm_broken_stale_clock_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_stale_clock_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_stale_clock_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_stale_clock_LDADD = $(contract_ldadd)
 test/mpm/broken/stale_clock.c: $(srcdir)/test/mpm/broken/stale_clock.sed \
@@ -150,6 +156,7 @@ broken_tests += test/mpm/broken_starvation
 broken_sources += test/mpm/broken/starvation.c
 nodist_test_mpm_broken_starvation_SOURCES = test/mpm/broken/starvation.c
 test_mpm_broken_starvation_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_starvation_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_starvation_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_starvation_LDADD = $(contract_ldadd)
 test/mpm/broken/starvation.c: $(srcdir)/test/mpm/broken/starvation.sed \
@@ -160,6 +167,7 @@ broken_tests += test/mpm/broken_two_owners
 broken_sources += test/mpm/broken/two_owners.c
 nodist_test_mpm_broken_two_owners_SOURCES = test/mpm/broken/two_owners.c
 test_mpm_broken_two_owners_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_two_owners_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_two_owners_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_two_owners_LDADD = $(contract_ldadd)
 test/mpm/broken/two_owners.c: $(srcdir)/test/mpm/broken/two_owners.sed \
