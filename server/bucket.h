@@ -40,6 +40,16 @@ int64_t wr__bucket_stream_length(const apr_bucket *b);
 /** A bucket whose bytes only the connection machine can bring. */
 bool wr__bucket_is_unread(const apr_bucket *b);
 
+/** A brigade on the stack, or anywhere: apr_brigade_create() would take memory
+ *  of the pool for each. */
+static inline void wr__brigade_init(apr_bucket_brigade *bb, apr_pool_t *pool,
+                                    apr_bucket_alloc_t *list)
+{
+    bb->p = pool;
+    bb->bucket_alloc = list;
+    APR_RING_INIT(&bb->list, apr_bucket, link);
+}
+
 /** Are @a b and all behind it without a byte? */
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b);
 

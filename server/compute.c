@@ -40,19 +40,18 @@ wr_io wr__end_compute(wr_end *e)
     apr_bucket *b = APR_BRIGADE_FIRST(e->out);
     wr__computed *computed = wr__bucket_computed(b);
     wr_request *r = computed->r;
-    apr_bucket_brigade *piece;
+    apr_bucket_brigade piece;
     wr_made made;
 
     r->core->asked = NULL;
-    piece = apr_brigade_create(r->pool, e->conn->kit->list);
-    made = computed->make(r, computed->baton, piece);
+    wr__brigade_init(&piece, r->pool, e->conn->kit->list);
+    made = computed->make(r, computed->baton, &piece);
     if (made == WR_MADE_FAILED) {
-        apr_brigade_destroy(piece);
+        apr_brigade_cleanup(&piece);
         e->conn->flags |= WR__CONN_BROKEN;
         return WR_IO_ERROR;
     }
-    wr__response_frame_chunk(r, piece, false);
-    put_piece(e, b, piece, made == WR_MADE_LAST);
-    apr_brigade_destroy(piece);
+    wr__response_frame_chunk(r, &piece, false);
+    put_piece(e, b, &piece, made == WR_MADE_LAST);
     return made == WR_MADE_WAIT ? WR_IO_CALL : WR_IO_DONE;
 }

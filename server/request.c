@@ -431,12 +431,9 @@ static apr_bucket_brigade *request_out(wr_request *r)
     apr_bucket_brigade *bb = r->core->out;
 
     if (!bb) {
-        /* By hand, since apr_brigade_create() registers a cleanup that
-         * wr__request_destroy() makes needless. */
+        /* Without the cleanup that wr__request_destroy() makes needless. */
         bb = apr_palloc(r->pool, sizeof(*bb));
-        bb->p = r->pool;
-        bb->bucket_alloc = r->core->list;
-        APR_RING_INIT(&bb->list, apr_bucket, link);
+        wr__brigade_init(bb, r->pool, r->core->list);
         r->core->out = bb;
     }
     return bb;

@@ -119,7 +119,7 @@ static void pass_on(apr_bucket *b, struct wr__stream *stream)
 {
     struct wr_input *in = stream->end->in;
     size_t len = in ? in->end - in->start : 0;
-    apr_bucket_brigade *piece;
+    apr_bucket_brigade piece;
 
     if (stream->left >= 0 && (int64_t)len > stream->left) {
         len = (size_t)stream->left; /* what follows was not announced */
@@ -127,22 +127,21 @@ static void pass_on(apr_bucket *b, struct wr__stream *stream)
     if (len == 0) {
         return;
     }
-    piece = apr_brigade_create(stream->r->pool, b->list);
-    APR_BRIGADE_INSERT_TAIL(piece,
+    wr__brigade_init(&piece, stream->r->pool, b->list);
+    APR_BRIGADE_INSERT_TAIL(&piece,
                             apr_bucket_heap_create((char *)in->data + in->start,
                                                    len, NULL, b->list));
     in->start += len;
     if (stream->left >= 0) {
         stream->left -= (int64_t)len;
     }
-    wr__response_frame_chunk(stream->r, piece, false);
-    while (!APR_BRIGADE_EMPTY(piece)) {
-        apr_bucket *first = APR_BRIGADE_FIRST(piece);
+    wr__response_frame_chunk(stream->r, &piece, false);
+    while (!APR_BRIGADE_EMPTY(&piece)) {
+        apr_bucket *first = APR_BRIGADE_FIRST(&piece);
 
         APR_BUCKET_REMOVE(first);
         APR_BUCKET_INSERT_BEFORE(b, first);
     }
-    apr_brigade_destroy(piece);
 }
 
 static bool is_over(const struct wr__stream *stream)
