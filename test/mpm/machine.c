@@ -637,7 +637,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
             "wr_conn_step: connection #%d was stepped %d times without a "
             "reason",
             m->number, VAIN_MAX);
-    m->last_want = want;
+    m->last_want = (int)want;
     m->board->want = want;
     machine_leave(m);
     return want;
