@@ -11,3 +11,8 @@ modules = \
 modules_loggers_mod_log_config_la_SOURCES = \
     modules/loggers/log_format.c \
     modules/loggers/mod_log_config.c
+
+# With --enable-test-hooks: modules for tests.
+if TEST_HOOKS
+modules += test/modules/mod_objects.la
+endif

@@ -126,9 +126,9 @@ void wr__stock_destroy(wr__stock *stock)
 static void add_slab(wr__stock *stock)
 {
     /* A pool's memory is aligned to 8. */
-    char *slab = (char *)APR_ALIGN(
-        (uintptr_t)apr_palloc(stock->pool, SLAB_CONNS * stock->conn_bytes + 8),
-        16);
+    uintptr_t memory =
+        (uintptr_t)apr_palloc(stock->pool, SLAB_CONNS * stock->conn_bytes + 8);
+    char *slab = (char *)round_up(memory, 16);
 
     for (int i = 0; i < SLAB_CONNS; i++) {
         free_conn *f = (void *)(slab + (size_t)i * stock->conn_bytes);
