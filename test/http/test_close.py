@@ -98,12 +98,15 @@ CLOSE_WAIT = 8  # FIN has come: state as TCP_INFO names it
 
 
 def wait_for_data(c):
-    """The first look at the socket after data came."""
+    """The first look at the socket after data came.
+
+    The kernel reads a socket's state before it takes the lock under which it
+    reads the counts, so the state is read again.
+    """
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        info = c.tcp_info()
-        if info["data_segs_in"]:
-            return info
+        if c.tcp_info()["data_segs_in"]:
+            return c.tcp_info()
     raise AssertionError("no data")
 
 
