@@ -28,15 +28,20 @@ mpm_hybrid_sources = mpm/hybrid/mpm_hybrid.c
 mpm_hybrid_mod_mpm_hybrid_la_SOURCES = $(mpm_hybrid_sources)
 mpm_hybrid_mod_mpm_hybrid_la_LIBADD = libmpm.la
 
-if HAVE_LIBURING
-mpms += mpm/proactor/mod_mpm_proactor.la
-endif
-mpm_proactor_sources = \
-    mpm/proactor/mpm_proactor.c \
+# Where the kernel and liburing offer rings.
+
+mpm_ring_sources = \
     mpm/common/ring.c \
     mpm/common/ring_accept.c \
     mpm/common/ring_input.c \
     mpm/common/ring_op.c \
     mpm/common/ring_span.c
+
+if HAVE_LIBURING
+libring_la_SOURCES = $(mpm_ring_sources)
+noinst_LTLIBRARIES += libring.la
+mpms += mpm/proactor/mod_mpm_proactor.la
+endif
+mpm_proactor_sources = mpm/proactor/mpm_proactor.c
 mpm_proactor_mod_mpm_proactor_la_SOURCES = $(mpm_proactor_sources)
-mpm_proactor_mod_mpm_proactor_la_LIBADD = libmpm.la $(URING_LIBS)
+mpm_proactor_mod_mpm_proactor_la_LIBADD = libring.la libmpm.la $(URING_LIBS)

@@ -36,6 +36,9 @@ libcontract_a_SOURCES = \
     test/mpm/machine_end.c \
     test/mpm/machine_op.c
 libcommon_a_SOURCES = $(mpm_common_sources)
+if HAVE_LIBURING
+libcommon_a_SOURCES += $(mpm_ring_sources)
+endif
 libcommon_a_CPPFLAGS = $(AM_CPPFLAGS)
 check_LIBRARIES = libcontract.a libcommon.a
 
@@ -45,7 +48,7 @@ contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
     -Dmpm_proactor_module=contract_module \
     -Dmpm_sped_module=contract_module
 contract_ldflags = $(AM_LDFLAGS) -Wl,--wrap=accept4 -Wl,--wrap=close
-contract_ldadd = libcontract.a libcommon.a $(base_libs)
+contract_ldadd = libcontract.a libcommon.a $(base_libs) $(URING_LIBS)
 contract_tests =
 
 contract_tests += test/mpm/contract_hybrid
@@ -72,7 +75,7 @@ endif
 test_mpm_contract_proactor_SOURCES = $(mpm_proactor_sources)
 test_mpm_contract_proactor_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_proactor_LDFLAGS = $(contract_ldflags)
-test_mpm_contract_proactor_LDADD = $(contract_ldadd) $(URING_LIBS)
+test_mpm_contract_proactor_LDADD = $(contract_ldadd)
 
 check_PROGRAMS += $(contract_tests)
 TESTS += $(contract_tests)
@@ -172,6 +175,20 @@ test_mpm_broken_two_owners_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_two_owners_LDADD = $(contract_ldadd)
 test/mpm/broken/two_owners.c: $(srcdir)/test/mpm/broken/two_owners.sed \
     $(srcdir)/mpm/hybrid/mpm_hybrid.c
+	$(break) $^ $@
+
+if HAVE_LIBURING
+broken_tests += test/mpm/broken_early_advance
+endif
+broken_sources += test/mpm/broken/early_advance.c
+test_mpm_broken_early_advance_SOURCES = $(mpm_proactor_sources)
+nodist_test_mpm_broken_early_advance_SOURCES = test/mpm/broken/early_advance.c
+test_mpm_broken_early_advance_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_early_advance_CFLAGS = $(AM_CFLAGS) -w
+test_mpm_broken_early_advance_LDFLAGS = $(contract_ldflags)
+test_mpm_broken_early_advance_LDADD = $(contract_ldadd)
+test/mpm/broken/early_advance.c: $(srcdir)/test/mpm/broken/early_advance.sed \
+    $(srcdir)/mpm/common/ring_span.c
 	$(break) $^ $@
 
 CLEANFILES += $(broken_sources)
