@@ -18,6 +18,11 @@ unit_tests = \
     test/unit/test_poller \
     test/unit/test_queue \
     test/unit/test_timers
+if HAVE_LIBURING
+unit_tests += test/unit/test_ring
+endif
+test_unit_test_ring_SOURCES = test/unit/test_ring.c mpm/common/ring.c
+test_unit_test_ring_LDADD = $(LDADD) $(URING_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

@@ -184,10 +184,15 @@ bool wr__poller_watch(wr__poller *p, wr_conn *c)
     return true;
 }
 
+/** A client's socket is ours alone, so closing it ends its registration and
+ *  spares the call; what came from elsewhere may be open there too. */
 static void forget_end(wr__poller *p, wr_end *e)
 {
     if (e->slot) {
         free_place(p, e->slot);
+        if (e != e->conn->ends) {
+            (void)epoll_ctl(p->fd, EPOLL_CTL_DEL, e->fd, NULL);
+        }
         e->slot = 0;
     }
 }

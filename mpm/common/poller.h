@@ -67,8 +67,8 @@ bool wr__poller_watches(const wr_conn *c);
  * @return false when the kernel refused.
  */
 bool wr__poller_watch(wr__poller *p, wr_conn *c);
-/** Forget the ends of a connection that is about to be closed.  Closing does
- *  the rest; events already fetched are void. */
+/** Forget the ends of a connection that is about to be closed.  Events already
+ *  fetched are void. */
 void wr__poller_forget(wr__poller *p, wr_conn *c);
 
 /** Likewise the ends that are about to be dropped. */

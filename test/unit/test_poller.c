@@ -242,6 +242,34 @@ static void event_of_a_duplicate_is_void(void **state)
     close(other);
 }
 
+/** A pipe of which somebody else has a copy is given to us a second time. */
+static void second_end_comes_again(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = &f->clients[0];
+    wr_end second = {.conn = client->conn};
+    int fds[2], number;
+
+    assert_int_equal(pipe(fds), 0);
+    watch(f, 0);
+    expect_client(f, 0, WR_WRITE);
+    client->end.next = &second;
+    number = dup(fds[0]);
+    for (int i = 0; i < 2; i++) {
+        second.fd = i == 0 ? number : dup2(fds[0], number);
+        second.is_gone = false;
+        watch(f, 0);
+        second.is_gone = true;
+        wr__poller_forget_gone(f->poller, client->conn);
+        assert_int_equal(second.slot, 0);
+        assert_int_not_equal(client->end.slot, 0);
+        close(second.fd);
+    }
+    client->end.next = NULL;
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void forgotten_is_silent(void **state)
 {
     struct fixture *f = *state;
@@ -383,6 +411,7 @@ int main(void)
         TEST(second_end_is_watched_later),
         TEST(stale_event_is_void),
         TEST(event_of_a_duplicate_is_void),
+        TEST(second_end_comes_again),
         TEST(forgotten_is_silent),
         TEST(table_is_bounded_and_reused),
         TEST(bad_descriptor_is_refused),
