@@ -3,6 +3,8 @@
  */
 #include "http_body.h"
 
+#include "http_parse.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -125,6 +127,7 @@ enum chunk_state {
     CH_DATA_CR,
     CH_DATA_LF,
     CH_TRAILER, /* first byte of a line behind the last chunk */
+    CH_TRAILER_NAME,
     CH_TRAILER_LINE,
     CH_TRAILER_LF,
     CH_END_LF
@@ -198,8 +201,18 @@ static int chunk_byte(wr__body *body, unsigned char byte)
             body->state = CH_END_LF;
             return 0;
         }
-        body->state = CH_TRAILER_LINE;
-        return skipped_byte(body, byte, CH_TRAILER_LF);
+        /* A trailer is a field line (RFC 9112, 7.1.2), and not folded. */
+        body->state = CH_TRAILER_NAME;
+        return wr__is_token_byte(byte) ? 0 : 400;
+    case CH_TRAILER_NAME:
+        if (byte == ':') {
+            body->state = CH_TRAILER_LINE;
+            return 0;
+        }
+        if (++body->overhead > MAX_OVERHEAD) {
+            return 431;
+        }
+        return wr__is_token_byte(byte) ? 0 : 400;
     case CH_TRAILER_LINE:
         return skipped_byte(body, byte, CH_TRAILER_LF);
     case CH_TRAILER_LF:

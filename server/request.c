@@ -230,6 +230,7 @@ static int read_host(wr_request *r, const char *authority, size_t len)
     if (host_len > 1 && authority[host_len - 1] == '.') {
         host_len--; /* the root's dot names the same host */
     }
+    r->core->authority = apr_pstrmemdup(r->pool, authority, len);
     r->host = apr_pstrmemdup(r->pool, authority, (size_t)host_len);
     for (char *p = (char *)(uintptr_t)r->host; *p; p++) {
         *p = (char)apr_tolower(*p);
@@ -412,9 +413,13 @@ const char *wr_request_client(wr_request *r)
 
 const char *wr_request_url(wr_request *r, const char *path)
 {
-    const char *host = r->host ? r->host : r->server->name;
+    const char *host = r->server->name;
     uint16_t port = r->listener->port;
 
+    if (r->core->authority) {
+        /* As the client named it: it may have come by another port. */
+        return apr_pstrcat(r->pool, "http://", r->core->authority, path, NULL);
+    }
     if (!host) {
         return path; /* RFC 9110, 10.2.2: a Location may be relative */
     }

@@ -53,6 +53,7 @@ struct wr_request_core {
     const char *path;         /**< of the target: with its query, not decoded */
     size_t path_len, key_len; /**< key: without the query */
     wr_dir_config *first_dir; /**< before a redirect, or NULL */
+    const char *authority;    /**< host and port as the client named them */
     wr_linear_fn *linear;
     wr_result linear_result;
     int body_status; /**< why the body can't be had, or 0 */
