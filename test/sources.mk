@@ -21,8 +21,6 @@ unit_tests = \
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring
 endif
-test_unit_test_ring_SOURCES = test/unit/test_ring.c mpm/common/ring.c
-test_unit_test_ring_CPPFLAGS = $(AM_CPPFLAGS)
 test_unit_test_ring_LDADD = $(LDADD) $(URING_LIBS)
 
 if HAVE_CMOCKA
