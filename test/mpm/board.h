@@ -58,8 +58,8 @@ typedef struct board {
     _Atomic int records_made, records_logged;
     _Atomic int ops_run, ops_late, ops_waiting;
     _Atomic int refused, failed_accepts;
-    _Atomic int parked, idle;
-    _Atomic bool mark; /**< 'm' in a script sets it, 'Y' waits for it */
+    _Atomic int parked; /**< how often */
+    _Atomic bool mark;  /**< 'm' in a script sets it, 'Y' waits for it */
     board_conn conns[BOARD_CONNS];
 } board;
 
