@@ -97,7 +97,9 @@ apr_status_t wr__ring_create(wr__ring **ring, const char **failed,
     int rv = init_uring(&r->uring, options->entries);
 
     if (rv < 0) {
-        *failed = "this kernel (or who rules over it) has no io_uring for us";
+        *failed =
+            "io_uring is not to be had (an old kernel, a seccomp filter, or sysctl "
+            "kernel.io_uring_disabled)";
         return -rv;
     }
     apr_pool_cleanup_register(pool, r, close_ring, apr_pool_cleanup_null);

@@ -299,7 +299,7 @@ static void handle_events(hybrid *h)
     }
 }
 
-/** Carry on what yielded before this turn, and what workers hand back. */
+/** Carry on what yielded, and what workers hand back. */
 static void handle_ready(hybrid *h)
 {
     wr__fifo now = h->ready;
