@@ -97,9 +97,8 @@ apr_status_t wr__ring_create(wr__ring **ring, const char **failed,
     int rv = init_uring(&r->uring, options->entries);
 
     if (rv < 0) {
-        *failed =
-            "io_uring is not to be had (an old kernel, a seccomp filter, or sysctl "
-            "kernel.io_uring_disabled)";
+        *failed = "no io_uring (an old kernel, a seccomp filter, or the sysctl "
+                  "kernel.io_uring_disabled)";
         return -rv;
     }
     apr_pool_cleanup_register(pool, r, close_ring, apr_pool_cleanup_null);

@@ -58,9 +58,8 @@ typedef struct hybrid {
 } hybrid;
 
 #define WORK_MAX 16 /* so many tasks do not wait for the turn's end */
-#define LOOK_AGAIN                                             \
-    WR_SEC /* at a deadline that passed while another owned it \
-            */
+/* When a deadline has passed while another thread owned the connection. */
+#define LOOK_AGAIN WR_SEC
 
 /* The workers' half. */
 
