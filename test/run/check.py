@@ -82,6 +82,8 @@ class Runner:
         """Add a job's results and print its line, and what failed."""
         if self.word and not found.is_selected:
             found = found.only(self.word)
+        if not (found.passes or found.failures or found.skips):
+            return
         with self.lock:
             self.passed += found.passed
             self.failed += len(found.failures)
