@@ -585,7 +585,9 @@ static bool compute(wr_conn *c, wr_thread *self, wr_want *want)
         return false;
     default:
         http_of(c)->progress_ns = self->now_ns;
-        return false;
+        /* An empty piece, or a computed object right behind this one: nothing
+         * can be sent, so nothing would call us again. */
+        return wr__end_must_compute(c->ends) && compute(c, self, want);
     }
 }
 
