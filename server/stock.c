@@ -105,6 +105,9 @@ void wr__stock_destroy(wr__stock *stock)
     wr__arena *arena;
     further_end *end;
 
+    for (free_conn *f = stock->conns; f; f = f->next) {
+        UNPOISON(f, stock->conn_bytes); /* the pool's memory is used again */
+    }
     while ((kit = stock->kits) != NULL) {
         stock->kits = kit->next;
         kit_destroy(kit);
