@@ -37,6 +37,7 @@ server_sources = \
     server/path.c \
     server/pid_file.c \
     server/pipeline.c \
+    server/regex.c \
     server/request.c \
     server/response.c \
     server/static.c \

@@ -17,6 +17,7 @@ unit_tests = \
     test/unit/test_pid_file \
     test/unit/test_poller \
     test/unit/test_queue \
+    test/unit/test_regex \
     test/unit/test_timers
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring
