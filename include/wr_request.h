@@ -202,6 +202,17 @@ WR_API wr_result wr_request_redirect(wr_request *r, const char *uri);
 WR_API wr_result wr_request_lookup(wr_request *r, const char *filename,
                                    wr_file **file);
 
+/**
+ * Do the request's preconditions (RFC 9110, section 13) hold for content with
+ * these validators?  They become the response's.
+ *
+ * @param etag  quoted, weak with W/, or NULL.
+ * @param mtime or 0.
+ * @return WR_OK; or 304 or 412, for the handler to return.
+ */
+WR_API wr_result wr_request_preconditions(wr_request *r, const char *etag,
+                                          apr_time_t mtime);
+
 /** An absolute URL for @a path on the server that the client named. */
 WR_API const char *wr_request_url(wr_request *r, const char *path);
 

@@ -33,6 +33,8 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     c->magic = WR__CONN_MAGIC;
     c->child = child;
     c->listener = listener;
+    c->serial = atomic_fetch_add_explicit(&child->core->serial, 1,
+                                          memory_order_relaxed);
     c->protocol = listener->protocol;
     c->deadline = WR_NEVER;
     if (peer && peer_len <= sizeof(c->peer)) {

@@ -43,6 +43,8 @@ struct wr_request_core {
     bool has_body;        /**< it is all there */
     uint8_t redirects;
     wr__name *name;     /**< the cached answer in use, counted */
+    const char *etag;   /**< of the content, or NULL */
+    apr_time_t mtime;   /**< likewise, or 0 */
     const char *header; /**< fields of the content, ready made */
     size_t header_len;
     apr_status_t lookup_error;

@@ -100,6 +100,7 @@ size_t wr__content_header(const wr_request *r, char *buf, size_t size)
     }
     put_field(&w, "Last-Modified", file->last_modified);
     put_field(&w, "ETag", file->etag);
+    put_lit(&w, "Accept-Ranges: bytes\r\n");
     put_lit(&w, "Content-Length: ");
     put_number(&w, file->file.size);
     put_lit(&w, "\r\n");
@@ -366,6 +367,15 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
         apr_brigade_cleanup(r->core->out);
     }
     len = measure_content(r);
+    if (r->known[WR_F_RANGE] && r->status == 200 && r->method == WR_M_GET
+        && len > 0) {
+        status = wr__range_apply(r, len);
+        if (status == 416) {
+            make_error_page(r, status);
+        }
+        r->status = status;
+        len = measure_content(r);
+    }
     if (len < 0) {
         frame_unknown(r);
     }

@@ -13,4 +13,18 @@
  *  header cache keeps.  @return their length; 0 if they do not fit. */
 size_t wr__content_header(const wr_request *r, char *buf, size_t size);
 
+#define WR__RANGES_MAX 200 /* of a request: with more it gets the whole */
+
+/** Does an If-Range, if there is one, hold for content with these validators?
+ *  In http_conditional.c. */
+bool wr__range_is_wanted(const wr_request *r, const char *etag,
+                         apr_time_t mtime);
+/**
+ * Make the parts that a Range asks for out of @a len bytes of content.  In
+ * http_range.c.
+ *
+ * @return 206; 200: the whole is to be sent; 416: no part can be had.
+ */
+int wr__range_apply(wr_request *r, int64_t len);
+
 #endif

@@ -23,8 +23,10 @@ server_sources = \
     server/generation_setup.c \
     server/hook.c \
     server/http_body.c \
+    server/http_conditional.c \
     server/http_conn.c \
     server/http_parse.c \
+    server/http_range.c \
     server/http_status.c \
     server/listen.c \
     server/log_error.c \

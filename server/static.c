@@ -91,6 +91,14 @@ static int status_of(wr_request *r, apr_status_t error)
     }
 }
 
+/** Is there a field that looks at the file's validators? */
+static bool is_conditional(const wr_request *r)
+{
+    return r->known[WR_F_IF_MATCH] || r->known[WR_F_IF_NONE_MATCH]
+           || r->known[WR_F_IF_MODIFIED_SINCE]
+           || r->known[WR_F_IF_UNMODIFIED_SINCE] || r->known[WR_F_IF_RANGE];
+}
+
 wr_result wr__static_handler(wr_request *r)
 {
     switch (r->method) {
@@ -123,6 +131,16 @@ wr_result wr__static_handler(wr_request *r)
         wr_log_request(r, WR_LOG_ERROR, 0, "%s is not a regular file",
                        r->filename);
         return 403;
+    }
+    if (is_conditional(r)) {
+        const wr__file *file = (const wr__file *)r->file;
+        wr_result result =
+            wr_request_preconditions(r, file->etag, file->file.mtime);
+
+        if (result != WR_OK) {
+            wr_request_set_err_header(r, "ETag", file->etag);
+            return result;
+        }
     }
     if (r->core->name && r->core->name->header_len) {
         r->core->header = r->core->name->header;
