@@ -45,8 +45,8 @@ install_packages()
     fi
     export DEBIAN_FRONTEND=noninteractive
     # The lists of a new machine may be empty or old.
-    apt-get -q update </dev/null \
-        && apt-get -q -y install --no-install-recommends $packages </dev/null \
+    apt-get -qq update </dev/null \
+        && apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends $packages </dev/null \
         || { echo "apt-get failed; see above." >&2; exit 1; }
 }
 
