@@ -85,6 +85,13 @@ WR_API const char *wr_parse_time(apr_pool_t *pool, const char *text,
 WR_API const char *wr_parse_size(apr_pool_t *pool, const char *text,
                                  int64_t min, int64_t max, int64_t *bytes);
 
+/**
+ * Carry out what stands in the section that @a call is, where it stands: for
+ * sections that group directives of a module.  Errors are reported by those
+ * they are about.
+ */
+WR_API void wr_run_children(const wr_command_call *call);
+
 /** @a path below ServerRoot unless it is absolute; in call->pool. */
 WR_API const char *wr_server_root_relative(const wr_command_call *call,
                                            const char *path);

@@ -8,6 +8,8 @@
 #include "wr_base.h"
 
 #include <apr_buckets.h>
+#include <apr_errno.h>
+#include <apr_pools.h>
 #include <apr_time.h>
 #include <stdatomic.h>
 
@@ -37,6 +39,15 @@ struct wr_file {
     uint64_t inode, device;
     const char *content; /**< all of it in memory, or NULL */
 };
+
+/**
+ * The root for an absolute path of a directory, opened now or found among those
+ * open.  In post_config: children inherit it.
+ *
+ * @return what open() or stat() said, as ENOENT.
+ */
+WR_API apr_status_t wr_root_open(wr_root **root, const char *path,
+                                 apr_pool_t *pool);
 
 WR_API void wr_file_ref(wr_file *file);
 /** Drop a reference; the last one closes and frees.  NULL is allowed. */

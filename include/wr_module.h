@@ -54,6 +54,16 @@ struct wr_module {
     wr_mpm *mpm; /**< of an MPM's module; NULL in all others */
 };
 
+/**
+ * Offer others something by a name in a group, such as ("authz", "ip"); for as
+ * long as @a pool lives.  In register_hooks.
+ */
+WR_API void wr_provider_add(apr_pool_t *pool, const char *group,
+                            const char *name, const void *provider);
+/** What was offered first by that name, in any case of letters; or NULL.  From
+ *  the first directive on.  @thread any. */
+WR_API const void *wr_provider_find(const char *group, const char *name);
+
 /** A loaded module by name ("mime", "mpm_sped"), or NULL. */
 WR_API wr_module *wr_module_find(const char *name);
 

@@ -127,3 +127,14 @@ wr_root *wr__root_open(const char *path, apr_pool_t *pool, apr_status_t *status)
     apr_pool_cleanup_register(pool, root, close_root, apr_pool_cleanup_null);
     return root;
 }
+
+apr_status_t wr_root_open(wr_root **root, const char *path, apr_pool_t *pool)
+{
+    apr_status_t status;
+    wr_root *found = wr__root_open(path, pool, &status);
+
+    if (found) {
+        *root = found;
+    }
+    return status;
+}

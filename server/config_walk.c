@@ -485,6 +485,11 @@ void wr__walk_run(const wr_command_call *where, const wr_directive *first)
     }
 }
 
+void wr_run_children(const wr_command_call *call)
+{
+    wr__walk_run(call, call->directive->first_child);
+}
+
 wr_command_call wr__walk_call(wr__walk *walk, wr_server *server,
                               unsigned context)
 {

@@ -39,6 +39,7 @@ server_sources = \
     server/path.c \
     server/pid_file.c \
     server/pipeline.c \
+    server/provider.c \
     server/regex.c \
     server/request.c \
     server/response.c \
