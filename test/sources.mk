@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 unit_tests = \
     test/unit/test_config \
     test/unit/test_config_reader \
+    test/unit/test_conn \
     test/unit/test_http_parse \
     test/unit/test_listen \
     test/unit/test_log_error \
@@ -23,6 +24,10 @@ if HAVE_LIBURING
 unit_tests += test/unit/test_ring
 endif
 test_unit_test_ring_LDADD = $(LDADD) $(URING_LIBS)
+
+# A site and a client without a network.
+support_sources = test/unit/support.c test/unit/support.h
+test_unit_test_conn_SOURCES = test/unit/test_conn.c $(support_sources)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
