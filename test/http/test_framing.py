@@ -148,7 +148,8 @@ REFUSED = {
 # not understood: 501 (6.1).  Both may be said of some.
 REFUSED_CODINGS = [
     b"chunked, chunked", b"chunked\r\nTransfer-Encoding: chunked",
-    b"chunked\r\nTransfer-Encoding: gzip", b"gzip", b"identity", b"compress", b"deflate", b"gzip, chunked",
+    b"chunked\r\nTransfer-Encoding: gzip", b"gzip", b"identity",
+    b"compress", b"deflate", b"gzip, chunked",
     b"chunked, gzip", b"chunked, identity", b"identity, chunked", b"xchunked",
     b"chunkedx", b"chunked;a=b", b"\"chunked\"", b"chunked x", b"x chunked",
     b"", b",", b"chunke", b"\x0bchunked", b"chunked\x0b", b"chunked\x0c",
