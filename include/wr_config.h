@@ -31,9 +31,11 @@ typedef void **wr_config_vector;
 /** One server: the main one, or a <VirtualHost>. */
 struct wr_server {
     wr_server *next;
-    const char *name; /**< ServerName without a port, or NULL */
-    uint16_t port;    /**< ServerName's, or 0 */
-    const char *file; /**< where it is defined */
+    const char *name;   /**< ServerName without a port, or NULL */
+    uint16_t port;      /**< ServerName's, or 0 */
+    const char *scheme; /**< ServerName's, or NULL: as the client came */
+    const char *admin;  /**< ServerAdmin, or NULL */
+    const char *file;   /**< where it is defined */
     int line;
     apr_array_header_t *aliases;   /**< const char *, may hold * and ? */
     apr_array_header_t *addresses; /**< const char *, of <VirtualHost> */
@@ -51,6 +53,17 @@ struct wr_server {
     unsigned is_set; /**< which of these were given: for the merge */
 };
 
+/** Bits of Options. */
+enum {
+    WR_OPT_INDEXES = 1,
+    WR_OPT_INCLUDES = 2,
+    WR_OPT_INCLUDES_EXEC = 4, /**< with WR_OPT_INCLUDES: may run programs */
+    WR_OPT_EXEC_CGI = 8,
+    WR_OPT_FOLLOW_SYMLINKS = 16,
+    WR_OPT_SYMLINKS_IF_OWNER = 32, /**< only to what the link's owner has */
+    WR_OPT_MULTIVIEWS = 64
+};
+
 /** What holds in a directory. */
 struct wr_dir_config {
     wr_config_vector config; /**< per directory */
@@ -64,6 +77,9 @@ typedef struct wr_section {
     wr_dir_config *dir;
     const wr_directive *directive;
 } wr_section;
+
+/** Options: WR_OPT_* bits. */
+WR_API unsigned wr_dir_options(const wr_dir_config *dir);
 
 /** A module's own part. */
 #define wr_server_config(server, module) ((server)->config[(module)->index])

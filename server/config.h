@@ -36,6 +36,23 @@ typedef struct wr__config_options {
     FILE *errors;                      /**< where FILE:LINE: text goes */
 } wr__config_options;
 
+/** ServerTokens: how much of "Weir/1.2.3 (Unix)" the Server field says. */
+typedef enum wr__tokens {
+    WR__TOKENS_PROD,  /**< Weir */
+    WR__TOKENS_MAJOR, /**< Weir/1 */
+    WR__TOKENS_MINOR, /**< Weir/1.2 */
+    WR__TOKENS_MIN,   /**< Weir/1.2.3 */
+    WR__TOKENS_OS,    /**< Weir/1.2.3 (Unix) */
+    WR__TOKENS_FULL   /**< the same: no module adds to it */
+} wr__tokens;
+
+/** CacheContent */
+typedef enum wr__cache_content_mode {
+    WR__CONTENT_OFF,       /**< files are opened anew each time */
+    WR__CONTENT_MEMORY,    /**< small ones in memory, others open */
+    WR__CONTENT_DESCRIPTOR /**< open, none in memory */
+} wr__cache_content_mode;
+
 typedef struct wr__config {
     apr_pool_t *pool;
     wr_directive *tree;
@@ -55,23 +72,30 @@ typedef struct wr__config {
     int processes;            /**< Processes */
     int listen_backlog;       /**< ListenBacklog */
     int send_buffer_size;     /**< SendBufferSize; 0: the kernel's */
+    int receive_buffer_size;  /**< ReceiveBufferSize; 0: the kernel's */
     int accept_limit;         /**< AcceptLimit */
     int max_connections;      /**< MaxConnections; 0: descriptors less 64 */
     int64_t quantum;          /**< SendQuantum: bytes to one client in a turn */
     int64_t drain_timeout_ns; /**< GracefulShutdownTimeout */
 
+    int server_tokens; /**< a wr__tokens */
+
+    /* The main server's: see wr__core_server and wr__core_dir for each. */
     int limit_request_line;       /**< LimitRequestLine */
-    int limit_request_fields;     /**< LimitRequestFields */
+    int limit_request_fields;     /**< LimitRequestFields: the most of any */
     int limit_request_field_size; /**< LimitRequestFieldSize */
     int64_t limit_request_head;   /**< LimitRequestHead: all of the head */
     int64_t limit_request_body;   /**< LimitRequestBody */
+    int64_t body_memory;          /**< RequestBodyMemory: beyond it a file */
+    const char *spool_dir;        /**< SpoolDirectory: of such files */
     int64_t head_timeout_ns;      /**< RequestReadTimeout header=N */
 
     int64_t cache_size;          /**< CacheSize */
     int cache_entries;           /**< CacheEntries */
     int64_t cache_max_file;      /**< CacheMaxFile: held in memory up to it */
     int64_t cache_revalidate_ns; /**< CacheRevalidate */
-    int cache_paths, cache_headers, cache_content; /**< on/off each */
+    int cache_paths, cache_headers; /**< on/off each */
+    int cache_content;              /**< a wr__cache_content_mode */
 } wr__config;
 
 /**

@@ -44,6 +44,7 @@
 SERVER_FIELD(set_server_time, wr_set_time)
 SERVER_FIELD(set_server_flag, wr_set_flag)
 SERVER_FIELD(set_server_int, wr_set_int)
+SERVER_FIELD(set_server_string, wr_set_string)
 
 static const char *set_document_root(wr_command_call *call, void *config,
                                      int argc, const char *const *argv)
@@ -86,16 +87,36 @@ static const char *check_host(wr_command_call *call, const char *name,
     return NULL;
 }
 
+/* What stands before "://". */
+static const char *check_scheme(wr_command_call *call, const char *text,
+                                const char *end, const char **scheme)
+{
+    const char *name =
+        apr_pstrmemdup(call->pool, text, (apr_size_t)(end - text));
+
+    if (strcasecmp(name, "http") != 0 && strcasecmp(name, "https") != 0) {
+        return apr_psprintf(call->pool, "\"%.100s\" is neither http nor https",
+                            name);
+    }
+    *scheme = name[4] ? "https" : "http";
+    return NULL;
+}
+
 static const char *set_server_name(wr_command_call *call, void *config,
                                    int argc, const char *const *argv)
 {
     wr_server *server = config;
     const char *text = argv[0], *scheme_end = strstr(text, "://"), *error;
+    const char *scheme = NULL;
     char *host, *scope;
     apr_port_t port;
 
     (void)argc;
     if (scheme_end) {
+        error = check_scheme(call, text, scheme_end, &scheme);
+        if (error) {
+            return error;
+        }
         text = scheme_end + 3;
     }
     if (apr_parse_addr_port(&host, &scope, &port, text, call->pool)
@@ -110,8 +131,10 @@ static const char *set_server_name(wr_command_call *call, void *config,
     error = check_host(call, host, false, &server->name);
     if (!error) {
         server->port = port;
+        server->scheme = scheme;
         wr__server_mark(server, offsetof(wr_server, name));
         wr__server_mark(server, offsetof(wr_server, port));
+        wr__server_mark(server, offsetof(wr_server, scheme));
     }
     return error;
 }
@@ -328,29 +351,6 @@ static const char *set_group(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
-static const char *set_request_timeout(wr_command_call *call, void *config,
-                                       int argc, const char *const *argv)
-{
-    wr__config *whole = config;
-
-    for (int i = 0; i < argc; i++) {
-        const char *error;
-
-        if (strncasecmp(argv[i], "header=", 7) != 0) {
-            return apr_psprintf(call->pool,
-                                "\"%.100s\" is not header=TIME, the only form "
-                                "there is",
-                                argv[i]);
-        }
-        error = wr_parse_time(call->pool, argv[i] + 7, WR_MS, DAY,
-                              &whole->head_timeout_ns);
-        if (error) {
-            return error;
-        }
-    }
-    return NULL;
-}
-
 static const char *set_cache_content(wr_command_call *call, void *config,
                                      int argc, const char *const *argv)
 {
@@ -358,31 +358,50 @@ static const char *set_cache_content(wr_command_call *call, void *config,
 
     (void)argc;
     if (strcasecmp(argv[0], "memory") == 0) {
-        whole->cache_content = 1;
+        whole->cache_content = WR__CONTENT_MEMORY;
+    }
+    else if (strcasecmp(argv[0], "descriptor") == 0) {
+        whole->cache_content = WR__CONTENT_DESCRIPTOR;
     }
     else if (strcasecmp(argv[0], "off") == 0) {
-        whole->cache_content = 0;
+        whole->cache_content = WR__CONTENT_OFF;
+    }
+    else if (strcasecmp(argv[0], "mmap") == 0) {
+        return "mmap is not supported; write memory or descriptor";
     }
     else {
-        return apr_psprintf(call->pool, "\"%.100s\" is neither off nor memory",
+        return apr_psprintf(call->pool,
+                            "\"%.100s\" is none of off, memory, descriptor",
                             argv[0]);
     }
     return NULL;
 }
 
-/* directories ----------------------------------------------------------------
- */
-
-static const char *set_handler(wr_command_call *call, void *config, int argc,
-                               const char *const *argv)
+static const char *set_tokens(wr_command_call *call, void *config, int argc,
+                              const char *const *argv)
 {
-    wr__core_dir *dir = config;
+    static const struct {
+        const char *name;
+        wr__tokens tokens;
+    } names[] = {
+        {"Prod", WR__TOKENS_PROD},   {"ProductOnly", WR__TOKENS_PROD},
+        {"Major", WR__TOKENS_MAJOR}, {"Minor", WR__TOKENS_MINOR},
+        {"Min", WR__TOKENS_MIN},     {"Minimal", WR__TOKENS_MIN},
+        {"OS", WR__TOKENS_OS},       {"Full", WR__TOKENS_FULL},
+    };
+    wr__config *whole = config;
 
     (void)argc;
-    dir->handler = strcasecmp(argv[0], "none") == 0
-                       ? ""
-                       : apr_pstrdup(call->pool, argv[0]);
-    return NULL;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(names[i].name, argv[0]) == 0) {
+            whole->server_tokens = names[i].tokens;
+            return NULL;
+        }
+    }
+    return apr_psprintf(call->pool,
+                        "\"%.100s\" is none of Full, OS, Minimal, Minor, "
+                        "Major, Prod",
+                        argv[0]);
 }
 
 /* sections and what is read early
@@ -425,6 +444,8 @@ static const char *done_while_reading(wr_command_call *call, void *config,
 
 #define IN_CONFIG(FIELD) .offset = offsetof(wr__config, FIELD)
 #define IN_SERVER(FIELD) .offset = offsetof(wr_server, FIELD)
+#define IN_CORE(FIELD)   .offset = offsetof(wr__core_server, FIELD)
+#define IN_DIR(FIELD)    .offset = offsetof(wr__core_dir, FIELD)
 #define ONE_ARG          .min_args = 1, .max_args = 1
 
 static const wr_command commands[] = {
@@ -497,6 +518,15 @@ static const wr_command commands[] = {
      .args = "bytes",
      .preset = "0",
      .help = "The kernel's send buffer of a connection; 0: the system's."},
+    {.name = "ReceiveBufferSize",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(receive_buffer_size),
+     .max = 1 << 30,
+     .args = "bytes",
+     .preset = "0",
+     .help = "The kernel's receive buffer of a connection; 0: the system's."},
     {.name = "ServerName",
      .run = set_server_name,
      .context = WR_IN_SERVERS,
@@ -638,40 +668,40 @@ static const wr_command commands[] = {
      .preset = "0",
      .help = "How long a graceful stop waits for clients; 0: for ever."},
     {.name = "LimitRequestLine",
-     .run = wr_set_int,
-     .context = WR_IN_GLOBAL,
+     .run = wr__set_core_int,
+     .context = WR_IN_SERVERS,
      ONE_ARG,
-     IN_CONFIG(limit_request_line),
+     IN_CORE(limit_request_line),
      .min = 32,
      .max = 1 << 20,
      .args = "bytes",
      .preset = "8190",
      .help = "The longest request line."},
     {.name = "LimitRequestFields",
-     .run = wr_set_int,
-     .context = WR_IN_GLOBAL,
+     .run = wr__set_core_int,
+     .context = WR_IN_SERVERS,
      ONE_ARG,
-     IN_CONFIG(limit_request_fields),
+     IN_CORE(limit_request_fields),
      .min = 1,
      .max = 10000,
      .args = "number",
      .preset = "100",
      .help = "The most header fields in a request."},
     {.name = "LimitRequestFieldSize",
-     .run = wr_set_int,
-     .context = WR_IN_GLOBAL,
+     .run = wr__set_core_int,
+     .context = WR_IN_SERVERS,
      ONE_ARG,
-     IN_CONFIG(limit_request_field_size),
+     IN_CORE(limit_request_field_size),
      .min = 32,
      .max = 1 << 20,
      .args = "bytes",
      .preset = "8190",
      .help = "The longest header field of a request."},
     {.name = "LimitRequestHead",
-     .run = wr_set_size,
-     .context = WR_IN_GLOBAL,
+     .run = wr__set_core_size,
+     .context = WR_IN_SERVERS,
      ONE_ARG,
-     IN_CONFIG(limit_request_head),
+     IN_CORE(limit_request_head),
      .min = 64,
      .max = 16 << 20,
      .args = "bytes",
@@ -679,22 +709,43 @@ static const wr_command commands[] = {
      .help = "The longest head of a request: line and fields together."},
     {.name = "LimitRequestBody",
      .run = wr_set_size,
-     .context = WR_IN_GLOBAL,
+     .context = WR_IN_ANY,
      ONE_ARG,
-     IN_CONFIG(limit_request_body),
-     .min = 1,
-     .max = INT64_C(1) << 40,
+     IN_DIR(limit_request_body),
+     .max = INT64_C(1) << 50,
      .args = "bytes",
      .preset = "1M",
-     .help = "The longest body of a request."},
-    {.name = "RequestReadTimeout",
-     .run = set_request_timeout,
+     .help = "The longest body of a request; 0: any length."},
+    {.name = "RequestBodyMemory",
+     .run = wr_set_size,
      .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(body_memory),
+     .min = 1024,
+     .max = INT64_C(1) << 30,
+     .args = "bytes",
+     .preset = "64K",
+     .help = "How much of a request's content is kept in memory; what is "
+             "longer goes to a file without a name."},
+    {.name = "SpoolDirectory",
+     .run = wr_set_path,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(spool_dir),
+     .args = "directory",
+     .preset = "/tmp",
+     .help = "Where such files lie; the serving user must be able to write "
+             "there."},
+    {.name = "RequestReadTimeout",
+     .run = wr__set_request_timeout,
+     .context = WR_IN_SERVERS,
      .min_args = 1,
      .max_args = 2,
-     .args = "header=time",
-     .preset = "header=20",
-     .help = "How long the head of a request may take, from its first byte."},
+     .args = "[header=time[-max][,MinRate=bytes]] "
+             "[body=time[-max][,MinRate=bytes]]",
+     .preset = "header=20-40,MinRate=500 body=20,MinRate=500",
+     .help = "How long the head and the body of a request may take from their "
+             "first byte; a second more for every MinRate bytes, up to max."},
     {.name = "CacheSize",
      .run = wr_set_size,
      .context = WR_IN_GLOBAL,
@@ -755,15 +806,153 @@ static const wr_command commands[] = {
      .run = set_cache_content,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
-     .args = "off|memory",
+     .args = "off|memory|descriptor",
      .preset = "memory",
-     .help = "Hold the content of small files."},
+     .help = "Hold files open; with memory, the content of small ones too."},
     {.name = "SetHandler",
-     .run = set_handler,
+     .run = wr__set_handler,
      .context = WR_IN_ANY,
      ONE_ARG,
-     .args = "name|none",
-     .help = "All requests for this directory are answered by that handler."},
+     .args = "name|None",
+     .preset = "None",
+     .help = "All requests there are answered by that handler."},
+    {.name = "ForceType",
+     .run = wr__set_forced_type,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "media-type|None",
+     .preset = "None",
+     .help = "All files there are of that type, whatever their names say."},
+    {.name = "AddDefaultCharset",
+     .run = wr__set_charset,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "On|Off|charset",
+     .preset = "Off",
+     .help = "The character set of text/plain and text/html that names none; "
+             "On: iso-8859-1."},
+    {.name = "DefaultType",
+     .run = wr__set_default_type,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "none",
+     .preset = "none",
+     .help = "A type that is not known is not sent; nothing else can be said."},
+    {.name = "Options",
+     .run = wr__set_options,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "[+|-]option ...",
+     .preset = "FollowSymLinks",
+     .help = "What may be done there: None, All (but MultiViews), Indexes, "
+             "Includes, IncludesNOEXEC, ExecCGI, FollowSymLinks, "
+             "SymLinksIfOwnerMatch, MultiViews; with + and -, besides what "
+             "may be done around it."},
+    {.name = "AllowOverride",
+     .run = wr__set_allow_override,
+     .context = WR_IN_DIRECTORY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "None",
+     .preset = "None",
+     .help = "There are no .htaccess files; nothing else can be said."},
+    {.name = "FileETag",
+     .run = wr__set_file_etag,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "[+|-]part ...",
+     .preset = "MTime Size",
+     .help = "What of a file goes into its ETag: None, All, INode, MTime, "
+             "Size; with + and -, besides what goes into it around."},
+    {.name = "ErrorDocument",
+     .run = wr__set_error_document,
+     .context = WR_IN_ANY,
+     .min_args = 2,
+     .max_args = 2,
+     .args = "status path|URL|text|default",
+     .preset = "default",
+     .help = "What is sent for an error: a page of this server (/...), a "
+             "redirect to another one, a text, or the server's own words."},
+    {.name = "ServerSignature",
+     .run = wr__set_signature,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     IN_DIR(signature),
+     .args = "On|Off|EMail",
+     .preset = "Off",
+     .help = "Name the server (EMail: with ServerAdmin) below pages it makes."},
+    {.name = "UseCanonicalName",
+     .run = wr__set_canonical_name,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     IN_DIR(canonical_name),
+     .args = "On|Off",
+     .preset = "Off",
+     .help = "In URLs of its own the server calls itself by ServerName, not as "
+             "the client did."},
+    {.name = "EnableSendfile",
+     .run = wr_set_flag,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     IN_DIR(sendfile),
+     .args = "On|Off",
+     .preset = "On",
+     .help = "Let the kernel send files; off: read them first, for file "
+             "systems on which it can't be trusted."},
+    {.name = "MaxRanges",
+     .run = wr__set_max_ranges,
+     .context = WR_IN_ANY,
+     ONE_ARG,
+     .args = "default|unlimited|none|number",
+     .preset = "200",
+     .help = "The most ranges in a Range field; with more, or with none, the "
+             "whole is sent."},
+    {.name = "ServerAdmin",
+     .run = set_server_string,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_SERVER(admin),
+     .args = "address|URL",
+     .help = "Whom clients may write to."},
+    {.name = "ServerTokens",
+     .run = set_tokens,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     .args = "Full|OS|Minimal|Minor|Major|Prod",
+     .preset = "Minimal",
+     .help = "How much the Server field says about the server."},
+    {.name = "TraceEnable",
+     .run = wr__set_trace,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "on|off|extended",
+     .preset = "off",
+     .help = "Whether TRACE is answered; extended: with a body too."},
+    {.name = "MergeSlashes",
+     .run = wr__set_core_flag,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_CORE(merge_slashes),
+     .args = "on|off",
+     .preset = "on",
+     .help = "Whether // in a path is the same as /."},
+    {.name = "StrictHostCheck",
+     .run = wr__set_core_flag,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_CORE(strict_host_check),
+     .args = "on|off",
+     .preset = "off",
+     .help = "Refuse requests for hosts that no server names (status 400)."},
+    {.name = "AllowEncodedSlashes",
+     .run = wr__set_encoded_slashes,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     .args = "On|Off|NoDecode",
+     .preset = "Off",
+     .help = "A path with %2F: taken as /, refused (404), or left as it is."},
     {.name = "Define",
      .run = done_while_reading,
      .context = WR_IN_ANY,
@@ -819,17 +1008,13 @@ void wr__core_defaults(wr__config *c)
     c->listen_backlog = 511;
     c->accept_limit = 64;
     c->quantum = 256 << 10;
-    c->limit_request_line = 8190;
-    c->limit_request_fields = 100;
-    c->limit_request_field_size = 8190;
-    c->limit_request_head = 64 << 10;
-    c->limit_request_body = 1 << 20;
-    c->head_timeout_ns = 20 * WR_SEC;
+    c->server_tokens = WR__TOKENS_MIN;
     c->cache_size = 64 << 20;
     c->cache_entries = 16384;
     c->cache_max_file = 64 << 10;
     c->cache_revalidate_ns = WR_SEC;
-    c->cache_paths = c->cache_headers = c->cache_content = 1;
+    c->cache_paths = c->cache_headers = 1;
+    c->cache_content = WR__CONTENT_MEMORY;
 }
 
 static void default_user(wr__config *c, wr__errors *errors, const char *file)
@@ -873,20 +1058,6 @@ void wr__core_finish(wr__config *c, wr__errors *errors, const char *file)
     }
 }
 
-static void *create_dir(apr_pool_t *pool)
-{
-    return apr_pcalloc(pool, sizeof(wr__core_dir));
-}
-
-static void *merge_dir(apr_pool_t *pool, const void *base, const void *add)
-{
-    const wr__core_dir *outer = base, *inner = add;
-    wr__core_dir *merged = apr_pcalloc(pool, sizeof(*merged));
-
-    merged->handler = inner->handler ? inner->handler : outer->handler;
-    return merged;
-}
-
 static apr_status_t open_logs(apr_pool_t *pool, wr_server *main_server)
 {
     return wr__servers_open_logs(main_server, pool);
@@ -901,8 +1072,9 @@ static void register_hooks(apr_pool_t *pool)
 wr_module wr__core_module = {
     WR_MODULE_HEAD("core"),
     .commands = commands,
-    .create_dir_config = create_dir,
-    .merge_dir_config = merge_dir,
+    .create_dir_config = wr__core_dir_create,
+    .merge_dir_config = wr__core_dir_merge,
     .create_server_config = wr__core_server_create,
+    .merge_server_config = wr__core_server_merge,
     .register_hooks = register_hooks,
 };

@@ -8,6 +8,8 @@
  */
 #include "config_server.h"
 
+#include "config_core.h"
+
 #include "wr_log.h"
 #include "wr_mpm.h"
 
@@ -20,6 +22,9 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Instead of no bound: it can be added to a clock. */
+#define LONG_TIME (INT64_C(1000000000) * WR_SEC)
 
 /* Servers that share a listener's address, and their names. */
 typedef struct address {
@@ -54,7 +59,8 @@ static const struct {
     FIELD(document_root), FIELD(root),
     FIELD(timeout_ns),    FIELD(keep_alive_timeout_ns),
     FIELD(keep_alive),    FIELD(max_keep_alive_requests),
-    FIELD(log_level),
+    FIELD(log_level),     FIELD(admin),
+    FIELD(scheme),
 };
 #define INHERITED_COUNT (sizeof(inherited) / sizeof(inherited[0]))
 
@@ -76,11 +82,6 @@ static void inherit_fields(wr_server *server, const wr_server *main_server)
                    inherited[i].size);
         }
     }
-}
-
-void *wr__core_server_create(apr_pool_t *pool)
-{
-    return apr_pcalloc(pool, sizeof(wr__core_server));
 }
 
 static wr_dir_config *make_dir_config(const wr__config *config)
@@ -129,6 +130,8 @@ wr_server *wr__server_create(const wr__config *config, const char *file)
             s->dir_config->config[i] = m->create_dir_config(config->pool);
         }
     }
+    wr__core_server_defaults(wr__core_server_of(s));
+    wr__core_dir_defaults(wr_dir_config_of(s->dir_config, &wr__core_module));
     return s;
 }
 
@@ -546,6 +549,29 @@ static void check_reachable(const wr__config *config, const wr_server *server,
     }
 }
 
+/* The main server's limits, for what does not know a server yet; a parser has
+ * room for as many fields as any server takes. */
+static void copy_limits(wr__config *config)
+{
+    const wr__core_server *core = wr__core_server_of(config->main_server);
+    const wr__core_dir *dir = wr__core_dir_of(config->main_server->dir_config);
+
+    config->limit_request_line = core->limit_request_line;
+    config->limit_request_field_size = core->limit_request_field_size;
+    config->limit_request_head = core->limit_request_head;
+    config->limit_request_body =
+        dir->limit_request_body ? dir->limit_request_body : INT64_MAX;
+    config->head_timeout_ns =
+        core->head_timeout.first_ns ? core->head_timeout.first_ns : LONG_TIME;
+    for (const wr_server *s = config->main_server; s; s = s->next) {
+        int fields = wr__core_server_of(s)->limit_request_fields;
+
+        if (fields > config->limit_request_fields) {
+            config->limit_request_fields = fields;
+        }
+    }
+}
+
 void wr__servers_finish(wr__config *config, wr__errors *errors)
 {
     wr_server *main_server = config->main_server;
@@ -554,6 +580,7 @@ void wr__servers_finish(wr__config *config, wr__errors *errors)
     for (wr_server *s = main_server->next; s; s = s->next) {
         merge_server(config, s);
     }
+    copy_limits(config);
     for (wr_server *s = main_server; s; s = s->next) {
         sort_sections(s->sections);
         index_directories(config, s);

@@ -18,8 +18,43 @@ typedef struct wr__dir_entry {
     wr_dir_config *merged;
 } wr__dir_entry;
 
-/** The core's own part in a server. */
+/** RequestReadTimeout, of a head or a body.  The time grows by a second for
+ *  every min_rate bytes that have come, up to max_ns. */
+typedef struct wr__read_timeout {
+    int64_t first_ns; /**< from the first byte on; 0: any time */
+    int64_t max_ns;   /**< 0: no bound to its growing */
+    int min_rate;     /**< bytes a second; 0: does not grow */
+} wr__read_timeout;
+
+/** AllowEncodedSlashes */
+typedef enum wr__encoded_slashes {
+    WR__SLASHES_REFUSED, /**< %2F in a path: 404 */
+    WR__SLASHES_DECODED,
+    WR__SLASHES_KEPT /**< %2F stays as it is */
+} wr__encoded_slashes;
+
+/** TraceEnable */
+typedef enum wr__trace {
+    WR__TRACE_OFF,
+    WR__TRACE_ON,
+    WR__TRACE_EXTENDED /**< with a body */
+} wr__trace;
+
+/**
+ * The core's own part in a server.  What concerns a request's head holds as
+ * the default server of its address has it (wr_listener.server); when Host is
+ * known, as its own server has it.  While it is read, -1 is: not said.
+ */
 typedef struct wr__core_server {
+    int limit_request_line;
+    int limit_request_fields;
+    int limit_request_field_size;
+    int64_t limit_request_head;
+    wr__read_timeout head_timeout, body_timeout;
+    int trace;                 /**< a wr__trace */
+    int merge_slashes;         /**< MergeSlashes: "//" in a path is "/" */
+    int strict_host_check;     /**< a Host that no server has: 400 */
+    int encoded_slashes;       /**< a wr__encoded_slashes */
     const char *error_log;     /**< of a virtual host, its own; or NULL */
     const wr__dir_entry *dirs; /**< sorted by path */
     int dir_count;
@@ -29,6 +64,10 @@ typedef struct wr__core_server {
     ((wr__core_server *)wr_server_config((server), &wr__core_module))
 
 void *wr__core_server_create(apr_pool_t *pool);
+void *wr__core_server_merge(apr_pool_t *pool, const void *base,
+                            const void *add);
+/** In the main server every field has a value. */
+void wr__core_server_defaults(wr__core_server *core);
 
 /** The main server, with every module's defaults. */
 wr_server *wr__server_create(const wr__config *config, const char *file);

@@ -94,7 +94,7 @@ static apr_status_t bind_new(apr_socket_t **sock, apr_sockaddr_t *sa,
     return APR_SUCCESS;
 }
 
-/* Also for inherited sockets.  A send buffer once set stays so until the
+/* Also for inherited sockets.  A buffer size once set stays so until the
  * address is bound anew: the kernel has no way back to its own sizing. */
 static apr_status_t set_options(apr_socket_t *sock, const wr__config *config)
 {
@@ -104,6 +104,10 @@ static apr_status_t set_options(apr_socket_t *sock, const wr__config *config)
     }
     if (rv == APR_SUCCESS && config->send_buffer_size > 0) {
         rv = apr_socket_opt_set(sock, APR_SO_SNDBUF, config->send_buffer_size);
+    }
+    if (rv == APR_SUCCESS && config->receive_buffer_size > 0) {
+        rv = apr_socket_opt_set(sock, APR_SO_RCVBUF,
+                                config->receive_buffer_size);
     }
     if (rv == APR_SUCCESS) {
         rv = apr_socket_listen(sock, config->listen_backlog);

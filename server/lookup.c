@@ -66,8 +66,8 @@ static wr_result ask(lookup_args *a, wr_op_kind kind, enum lookup_state state)
 
 static bool is_small(const lookup_args *a, const wr__file *file)
 {
-    return a->config->cache_content && file->file.is_regular
-           && file->file.size > 0
+    return a->config->cache_content == WR__CONTENT_MEMORY
+           && file->file.is_regular && file->file.size > 0
            && file->file.size <= a->config->cache_max_file;
 }
 

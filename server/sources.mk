@@ -8,7 +8,9 @@ server_sources = \
     server/child_process.c \
     server/compute.c \
     server/config_core.c \
+    server/config_dir.c \
     server/config_dump.c \
+    server/config_http.c \
     server/config_load.c \
     server/config_reader.c \
     server/config_root.c \
