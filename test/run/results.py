@@ -120,8 +120,9 @@ def from_fuzzer(status, _output, log):
     seeds = re.search(r"seed corpus: files: (\d+)", text)
     kept = int(seeds.group(1)) if seeds else 0
     if status == 0 and re.search(r"Done \d+ runs", text):
-        return Results(passes=[f"input {i + 1}" for i in range(kept)]
-                       + ["new inputs"])
+        return Results(passes=[f"{log.stem}: input {i + 1}"
+                               for i in range(kept)]
+                       + [f"{log.stem}: new inputs"])
     return Results(failures=[whole(status, log)])
 
 
