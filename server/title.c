@@ -16,6 +16,7 @@
 
 static char *title; /* what the kernel shows; NULL: unknown */
 static size_t title_size;
+static char **arguments; /* the copy, for as long as the process lasts */
 
 /* The end of the strings that follow one another from `end` on. */
 static char *contiguous_end(char **strings, char *end)
@@ -49,7 +50,7 @@ static char **copy_strings(char **strings)
 
 const char *const *wr__title_init(int argc, char **argv)
 {
-    char **arguments = copy_strings(argv);
+    arguments = copy_strings(argv);
     char **environment = copy_strings(environ);
     if (arguments == NULL || environment == NULL) {
         return (const char *const *)argv;
