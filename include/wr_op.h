@@ -2,7 +2,7 @@
  * wr_op.h - what may block: an operation that a connection wants to be run
  * somewhere where waiting does no harm.
  *
- * An op owns its arguments.  The first four kinds are plain data below
+ * An op owns its arguments.  The first five kinds are plain data below
  * directories opened at start, so another process can run them and they can be
  * run again; WR_OP_FUNC runs in a thread of this process.
  */
@@ -20,6 +20,8 @@ typedef enum wr_op_kind {
     WR_OP_STAT,   /**< stat path below dir: st */
     WR_OP_PAGE,   /**< bring a range of fd into memory */
     WR_OP_READ,   /**< read a range of fd into buf: done */
+    WR_OP_WRITE,  /**< write buf to a place in fd; into a new file without a
+                       name below the directory path if fd is -1: fd */
     WR_OP_FUNC    /**< call func(op) */
 } wr_op_kind;
 
@@ -44,12 +46,12 @@ struct wr_op {
     int dir;              /**< LOOKUP, STAT: a directory's descriptor */
     uint64_t resolve;     /**< LOOKUP, STAT: openat2's RESOLVE_* bits */
     const char *path;     /**< LOOKUP, STAT: relative, "." for dir itself */
-    int fd;               /**< PAGE, READ: the file.  LOOKUP: result */
-    int64_t offset;       /**< PAGE, READ */
-    size_t len;           /**< PAGE, READ */
-    void *buf;            /**< READ */
-    size_t done;          /**< READ: result */
-    struct stat st;       /**< LOOKUP, STAT: result */
+    int fd;         /**< PAGE, READ, WRITE: the file.  LOOKUP, WRITE: result */
+    int64_t offset; /**< PAGE, READ, WRITE */
+    size_t len;     /**< PAGE, READ, WRITE */
+    void *buf;      /**< READ, WRITE */
+    size_t done;    /**< READ: result */
+    struct stat st; /**< LOOKUP, STAT: result */
     apr_status_t (*func)(wr_op *op); /**< FUNC; its return is the status */
     void *arg;                       /**< FUNC */
 };

@@ -181,13 +181,21 @@ typedef wr_result wr_linear_fn(wr_request *r);
  */
 WR_API wr_result wr_request_run_linear(wr_request *r, wr_linear_fn *fn);
 
+/** A request's content, whole.  Small, it is in memory; else in a file without
+ *  a name.  It lives as long as the request. */
+struct wr_body {
+    int64_t len;
+    const char *data; /**< NULL: it is in file; else ended by a NUL */
+    wr_file *file;    /**< NULL: it is in data */
+};
+
 /**
- * Read the request's body, whole; returns WR_SUSPENDED until it is there, then
- * WR_OK, or a status (413, 400, 417...).
- *
- * @param data,len the body, in the request's pool.
+ * Read the request's content; returns WR_SUSPENDED until all of it is there,
+ * then WR_OK, or a status (413, 400, 408...) for the hook to return.
  */
-WR_API wr_result wr_request_body(wr_request *r, const char **data, size_t *len);
+WR_API wr_result wr_request_body(wr_request *r, const wr_body **body);
+/** Append it to the response. */
+WR_API void wr_request_append_body(wr_request *r, const wr_body *body);
 
 /** Start again with another path (mod_dir's index).  @return WR_REDIRECTED,
  *  for the hook to return; or 500 after ten in a row. */

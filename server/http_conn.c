@@ -368,6 +368,8 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
     result = wr__pipeline_run(http->r, self);
     if (result == WR_SUSPENDED) {
         if (http->r->core->wants_body) {
+            http->r->core->spool = apr_palloc(http->r->pool, sizeof(wr__spool));
+            wr__spool_init(http->r->core->spool, http->r);
             http->since_ns = self->now_ns;
             return go(c, HTTP_BODY);
         }
@@ -380,35 +382,6 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
         result = 500;
     }
     respond(c, self, result == WR_OK ? 0 : result);
-    return true;
-}
-
-/** Content that the handler waits for: into memory, within its bound. */
-static bool keep_content(wr_conn *c, const unsigned char *data, size_t len)
-{
-    struct wr_request_core *core = http_of(c)->r->core;
-    int64_t limit = c->child->core->config->limit_request_body;
-
-    if ((int64_t)(core->body_len + len) > limit) {
-        return false;
-    }
-    if (core->body_len + len + 1 > core->body_size) {
-        size_t size = core->body_size ? core->body_size * 2 : 4096;
-        char *body;
-
-        while (size < core->body_len + len + 1) {
-            size *= 2;
-        }
-        body = apr_palloc(http_of(c)->r->pool, size);
-        if (core->body_len) {
-            memcpy(body, core->body, core->body_len);
-        }
-        core->body = body;
-        core->body_size = size;
-    }
-    memcpy(core->body + core->body_len, data, len);
-    core->body_len += len;
-    core->body[core->body_len] = '\0';
     return true;
 }
 
@@ -438,26 +411,79 @@ static void send_continue(wr_conn *c, wr_thread *self)
     http->r->core->head_bytes += sizeof(text) - 1;
 }
 
-static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
+/** Pass content on to the spool until either is empty or full.  @return 0 or
+ *  the status that refuses it. */
+static int keep_content(wr_conn *c)
 {
     wr__http *http = http_of(c);
     struct wr_input *in = input_of(c);
-    const unsigned char *content;
-    size_t used, content_len;
-    int status;
+    wr__spool *spool = http->r->core->spool;
+    int64_t limit = c->child->core->config->limit_request_body;
+    size_t room;
 
-    while (!http->body.is_done && unused(c)) {
-        status = wr__body_take(&http->body, in->data + in->start, unused(c),
-                               &used, &content, &content_len);
+    while (!http->body.is_done && unused(c)
+           && (room = wr__spool_room(spool, http->r)) > 0) {
+        const unsigned char *content;
+        size_t used, len;
+        int status = wr__body_take(&http->body, in->data + in->start,
+                                   unused(c) < room ? unused(c) : room, &used,
+                                   &content, &len);
+
         if (status) {
-            return fail_body(c, status);
+            return status;
         }
-        if (content_len && !keep_content(c, content, content_len)) {
-            return fail_body(c, 413);
+        if (http->body.received > limit) {
+            return 413;
         }
+        wr__spool_put(spool, content, len);
         in->start += used;
     }
+    return 0;
+}
+
+/** Does the spool write, or have to?  Then true, with the want. */
+static bool is_spooling(wr_conn *c, wr_thread *self, wr_want *want, int *status)
+{
+    wr_request *r = http_of(c)->r;
+    wr__spool *spool = r->core->spool;
+
+    if (spool->is_writing) {
+        if (!spool->op.is_done) {
+            *want = wait_io(c, self, 0);
+            return true;
+        }
+        r->core->asked = NULL;
+        *status = wr__spool_written(spool, r);
+        return false;
+    }
+    if (http_of(c)->body.is_done ? wr__spool_must_write(spool)
+                                 : wr__spool_room(spool, r) == 0) {
+        wr__spool_write(spool, r);
+        *want = WR_WANT_CALL;
+        return true;
+    }
+    return false;
+}
+
+static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__http *http = http_of(c);
+    int status = 0;
+
+    if (is_spooling(c, self, want, &status)) {
+        return false;
+    }
+    if (status == 0) {
+        status = keep_content(c);
+    }
+    if (status) {
+        return fail_body(c, status);
+    }
+    if (is_spooling(c, self, want, &status)) {
+        return false;
+    }
     if (http->body.is_done) {
+        wr__spool_finish(http->r->core->spool);
         http->r->core->has_body = true;
         http->r->core->wants_body = false;
         return go(c, HTTP_RUN);

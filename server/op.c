@@ -59,6 +59,32 @@ static apr_status_t read_range(wr_op *op)
     return APR_SUCCESS;
 }
 
+/** The file has no name, so that nothing is left of it, whoever dies. */
+static apr_status_t write_range(wr_op *op)
+{
+    size_t done = 0;
+
+    if (op->fd < 0) {
+        op->fd = open(op->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (op->fd < 0) {
+            return errno;
+        }
+    }
+    while (done < op->len) {
+        ssize_t n = pwrite(op->fd, (const char *)op->buf + done, op->len - done,
+                           op->offset + (int64_t)done);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno;
+        }
+        done += (size_t)n;
+    }
+    return APR_SUCCESS;
+}
+
 void wr_op_run(wr_op *op)
 {
     op->tries++;
@@ -75,6 +101,9 @@ void wr_op_run(wr_op *op)
         break;
     case WR_OP_READ:
         op->status = read_range(op);
+        break;
+    case WR_OP_WRITE:
+        op->status = write_range(op);
         break;
     case WR_OP_FUNC:
         op->status = op->func(op);

@@ -75,6 +75,9 @@ void wr__request_destroy(wr_request *r, wr_thread *self)
     if (r->core->out && !APR_BRIGADE_EMPTY(r->core->out)) {
         apr_brigade_cleanup(r->core->out);
     }
+    if (r->core->spool) {
+        wr__spool_release(r->core->spool);
+    }
     wr_file_unref(r->file);
     wr__name_unref(r->core->name);
     wr__stock_arena_free(self->child->core->stock, &self->core->bin, arena);
@@ -585,7 +588,7 @@ wr_result wr_request_run_linear(wr_request *r, wr_linear_fn *fn)
     return r->core->linear_result;
 }
 
-wr_result wr_request_body(wr_request *r, const char **data, size_t *len)
+wr_result wr_request_body(wr_request *r, const wr_body **body)
 {
     if (!r->core->has_body) {
         if (r->core->body_status) {
@@ -594,9 +597,18 @@ wr_result wr_request_body(wr_request *r, const char **data, size_t *len)
         r->core->wants_body = true;
         return WR_SUSPENDED;
     }
-    *data = r->core->body ? r->core->body : "";
-    *len = r->core->body_len;
+    *body = &r->core->spool->body;
     return WR_OK;
+}
+
+void wr_request_append_body(wr_request *r, const wr_body *body)
+{
+    if (body->file) {
+        wr_request_append_file(r, body->file, 0, body->len);
+    }
+    else {
+        wr_request_append(r, body->data, (size_t)body->len);
+    }
 }
 
 wr_result wr_request_redirect(wr_request *r, const char *uri)

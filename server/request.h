@@ -9,6 +9,7 @@
 
 #include "cache.h"
 #include "http_parse.h"
+#include "spool.h"
 #include "stock.h"
 
 #define WR__REQUEST_MAGIC 0x52455155u
@@ -58,9 +59,8 @@ struct wr_request_core {
     const char *authority;    /**< host and port as the client named them */
     wr_linear_fn *linear;
     wr_result linear_result;
-    int body_status; /**< why the body can't be had, or 0 */
-    char *body;
-    size_t body_len, body_size;
+    int body_status;  /**< why the body can't be had, or 0 */
+    wr__spool *spool; /**< its content; NULL: not asked for */
     const char *client;
     apr_table_t *headers_in;
 };

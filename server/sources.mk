@@ -45,6 +45,7 @@ server_sources = \
     server/regex.c \
     server/request.c \
     server/response.c \
+    server/spool.c \
     server/static.c \
     server/stock.c \
     server/stream.c \

@@ -38,6 +38,7 @@ bool wr__accept_failed(wr__acceptor *a, wr_thread *self,
 {
     switch (error) {
     case EAGAIN:
+    case EINVAL: /* shut down: another generation has taken over */
         return false;
     case ECONNABORTED: /* what the connection would have met (accept(2)) */
     case EHOSTDOWN:

@@ -4,6 +4,7 @@
 #include "threads.h"
 
 #include <apr_thread_proc.h>
+#include <signal.h>
 #include <stdio.h>
 
 struct member {
@@ -41,6 +42,7 @@ apr_status_t wr__threads_start(wr__threads **threads, wr_child *child,
     wr__threads *t = apr_pcalloc(pool, sizeof(*t));
     apr_threadattr_t *attr;
     apr_status_t rv = apr_threadattr_create(&attr, pool);
+    sigset_t all, before;
 
     t->child = child;
     t->options = *options;
@@ -50,6 +52,9 @@ apr_status_t wr__threads_start(wr__threads **threads, wr_child *child,
     if (rv == APR_SUCCESS && options->stack_size) {
         rv = apr_threadattr_stacksize_set(attr, (size_t)options->stack_size);
     }
+    /* Signals are the main thread's: it sleeps where it can act on them. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (rv == APR_SUCCESS && t->started < options->count) {
         struct member *member = &t->members[t->started];
 
@@ -60,6 +65,7 @@ apr_status_t wr__threads_start(wr__threads **threads, wr_child *child,
             t->started++;
         }
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rv;
 }
 

@@ -1,8 +1,12 @@
 """Simple objects of each kind, as mod_objects makes them."""
 
+import pathlib
+
 import pytest
 
+import tree
 from client import side_by_side
+from conftest import wait_for
 
 CONFIG = """
 LoadModule objects_module modules/mod_objects.so
@@ -18,6 +22,10 @@ def objects(module_weir):
     if not (server.install.modules / "mod_objects.so").exists():
         pytest.fail("built without --enable-test-hooks")
     return server
+
+
+def fd_folder(pid):
+    return pathlib.Path(f"/proc/{pid}")
 
 
 def pattern(size):
@@ -69,10 +77,53 @@ def test_linear_handler(objects):
     assert objects.get("/objects/linear").body == b"linear\n"
 
 
-@pytest.mark.parametrize("size", [0, 1, 5000, 300000])
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65535, 65536, 65537,
+                                  131072, 300000, 1 << 20])
 def test_body_comes_back(objects, size):
-    body = pattern(size)
+    """Beyond RequestBodyMemory (64K) by way of a file."""
+    body = tree.content(size)
     assert objects.get("/objects/body", "POST", body=body).body == body
+
+
+def test_spooled_body_in_chunks_and_pieces(objects):
+    body = tree.content(200000)
+    with objects.connect() as c:
+        c.send(b"POST /objects/body HTTP/1.1\r\nHost: a\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n")
+        for i in range(0, len(body), 7777):
+            piece = body[i:i + 7777]
+            c.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        c.send(b"0\r\n\r\n")
+        assert c.read_response().body == body
+        c.expect_served()
+
+
+def test_body_that_cannot_be_spooled(weir):
+    server = weir(CONFIG + "SpoolDirectory @ROOT@/missing\n")
+    server.allow_errors("content below")
+    with server.connect() as c:
+        c.request("POST", "/objects/body", body=b"x" * 100000)
+        assert c.read_response().status == 500
+    assert server.get("/objects/body", "POST", body=b"x").body == b"x"
+    with server.connect() as c:  # gives up while it is spooled
+        c.send(b"POST /objects/body HTTP/1.1\r\nHost: a\r\n"
+               b"Content-Length: 500000\r\n\r\n" + b"x" * 10000)
+
+
+def test_clients_that_give_up_leave_no_file_open(objects):
+    def files():
+        return sum(len(list(child.glob("fd/*")))
+                   for child in map(fd_folder, objects.children()))
+
+    objects.get("/objects/body", "POST", body=b"x" * 200000)
+    before = files()
+    for i in range(20):
+        with objects.connect() as c:
+            c.send(b"POST /objects/body HTTP/1.1\r\nHost: a\r\n"
+                   b"Content-Length: 500000\r\n\r\n" + b"x" * 200000)
+            if i % 2:
+                c.reset()
+    wait_for(lambda: files() <= before, what="the files to be closed")
 
 
 def test_body_after_continue(objects):

@@ -162,12 +162,11 @@ static wr_result say_linear(wr_request *r)
 
 static wr_result echo(wr_request *r)
 {
-    const char *data;
-    size_t len;
-    wr_result result = wr_request_body(r, &data, &len);
+    const wr_body *body;
+    wr_result result = wr_request_body(r, &body);
 
     if (result == WR_OK) {
-        wr_request_append(r, data, len);
+        wr_request_append_body(r, body);
     }
     return result;
 }
