@@ -1009,6 +1009,8 @@ void wr__core_defaults(wr__config *c)
     c->accept_limit = 64;
     c->quantum = 256 << 10;
     c->server_tokens = WR__TOKENS_MIN;
+    c->body_memory = 64 << 10;
+    c->spool_dir = "/tmp";
     c->cache_size = 64 << 20;
     c->cache_entries = 16384;
     c->cache_max_file = 64 << 10;
