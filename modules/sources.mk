@@ -6,6 +6,7 @@ modules = \
     modules/aaa/mod_authz_host.la \
     modules/examples/mod_hello.la \
     modules/loggers/mod_log_config.la \
+    modules/mappers/mod_alias.la \
     modules/mappers/mod_dir.la \
     modules/metadata/mod_mime.la
 
