@@ -121,6 +121,7 @@ int wr__body_frame(const wr_request *r, wr__body *body)
 enum chunk_state {
     CH_SIZE_FIRST, /* a size has at least one digit */
     CH_SIZE,
+    CH_SPACE, /* behind the size: an extension follows */
     CH_EXT,
     CH_SIZE_LF,
     CH_DATA,
@@ -144,9 +145,12 @@ static int hex(unsigned char byte)
 
 static int size_byte(wr__body *body, unsigned char byte)
 {
-    int digit = hex(byte);
+    int digit = body->state == CH_SPACE ? -1 : hex(byte);
 
     if (digit >= 0) {
+        if (body->left == 0 && ++body->overhead > MAX_OVERHEAD) {
+            return 431; /* zeros without an end */
+        }
         if (body->left >= (INT64_C(1) << 55)) {
             return 400;
         }
@@ -157,11 +161,14 @@ static int size_byte(wr__body *body, unsigned char byte)
     if (body->state == CH_SIZE_FIRST) {
         return 400;
     }
-    if (byte == '\r') {
+    if (byte == '\r' && body->state == CH_SIZE) {
         body->state = CH_SIZE_LF;
         return 0;
     }
-    body->state = CH_EXT;
+    if (++body->overhead > MAX_OVERHEAD) {
+        return 431;
+    }
+    body->state = byte == ';' ? CH_EXT : CH_SPACE;
     return byte == ';' || byte == ' ' || byte == '\t' ? 0 : 400;
 }
 
@@ -184,6 +191,7 @@ static int chunk_byte(wr__body *body, unsigned char byte)
     switch ((enum chunk_state)body->state) {
     case CH_SIZE_FIRST:
     case CH_SIZE:
+    case CH_SPACE:
         return size_byte(body, byte);
     case CH_EXT:
         return skipped_byte(body, byte, CH_SIZE_LF);
@@ -205,12 +213,12 @@ static int chunk_byte(wr__body *body, unsigned char byte)
         body->state = CH_TRAILER_NAME;
         return wr__is_token_byte(byte) ? 0 : 400;
     case CH_TRAILER_NAME:
+        if (++body->overhead > MAX_OVERHEAD) {
+            return 431;
+        }
         if (byte == ':') {
             body->state = CH_TRAILER_LINE;
             return 0;
-        }
-        if (++body->overhead > MAX_OVERHEAD) {
-            return 431;
         }
         return wr__is_token_byte(byte) ? 0 : 400;
     case CH_TRAILER_LINE:
