@@ -9,6 +9,7 @@ unit_tests = \
     test/unit/test_config \
     test/unit/test_config_reader \
     test/unit/test_conn \
+    test/unit/test_http_body \
     test/unit/test_http_parse \
     test/unit/test_listen \
     test/unit/test_log_error \
