@@ -48,7 +48,7 @@ typedef struct site {
     wr__config *config;
     wr_listener listener;
     wr_child *child;
-    int descriptors; /**< open before the child was made */
+    int descriptors; /**< open before the child was made; -1: not looked at */
 } site;
 
 /** Small files are in memory once cached; BIG_SIZE is beyond that. */
@@ -141,7 +141,9 @@ void rig_pass(rig *g, int64_t ns);
 void rig_send(rig *g, const char *input);
 /** How long until the deadline; -1: none. */
 int64_t rig_left(const rig *g);
-/** Of a closed one; all it had must be logged. */
+/** Log what was to be logged late. */
+void rig_log(rig *g);
+/** Of a closed one. */
 void rig_destroy(rig *g);
 
 /**

@@ -34,6 +34,7 @@
 #define GET(PATH)          "GET " PATH " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define GET0(PATH)         "GET " PATH " HTTP/1.0\r\n\r\n"
 #define POST(PATH, FIELDS) "POST " PATH " HTTP/1.1\r\nHost: a\r\n" FIELDS "\r\n"
+#define TEN(TEXT)          TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT
 #define CHUNKS             "6\r\nchunks\r\n3;x=\"y\"\r\n in\r\n0\r\nT: railer\r\n\r\n"
 
 static const struct scenario {
@@ -51,6 +52,12 @@ static const struct scenario {
     {POST("/small.txt", "Content-Length: 11\r\n") "not " POST("/small.txt", "")
          GET("/small.txt"),
      "405 400 "},
+    {POST("/echo", "Content-Length: 20000\r\n")
+         TEN(TEN(TEN("a content in a file "))) GET("/memory"),
+     "200 200 "},
+    {POST("/echo", "Transfer-Encoding: chunked\r\n")
+         TEN(TEN(TEN("5\r\nchunk\r\n"))) "0\r\n\r\n" GET("/memory"),
+     "200 200 "},
     {POST("/small.txt", "Content-Length: 6\r\n") "unread" GET("/small.txt"),
      "405 200 "},
     {POST("/small.txt", "Transfer-Encoding: chunked\r\n") CHUNKS GET("/echo"),
@@ -185,10 +192,11 @@ static void expect_same(outcome a, outcome b)
 
 static const site_options kinds[] = {
     {.asks_first = false},
-    {.asks_first = true},
+    {.asks_first = true, .config = "RequestBodyMemory 1500\n"},
     {.asks_first = true,
      .is_cold = true,
-     .config = "CachePaths off\nCacheHeaders off\nCacheContent off\n"},
+     .config = "CachePaths off\nCacheHeaders off\nCacheContent off\n"
+               "RequestBodyMemory 4096\n"},
     {.config = "CachePaths off\nCacheMaxFile 0\nCacheRevalidate 0\n"
                "SendQuantum 4K\n"},
     {.asks_first = true,
@@ -517,6 +525,12 @@ static bool receive_parcel(int from, parcel *p, int *fd)
     return true;
 }
 
+/** Is the descriptor a result? */
+static bool makes_file(const wr_op *op, int fd)
+{
+    return op->kind == WR_OP_LOOKUP || (op->kind == WR_OP_WRITE && fd < 0);
+}
+
 static void help(int socket)
 {
     static parcel p;
@@ -527,7 +541,7 @@ static void help(int socket)
         p.op.buf = p.buf;
         p.op.fd = fd;
         wr_op_run(&p.op);
-        send_parcel(socket, &p, p.op.kind == WR_OP_LOOKUP ? p.op.fd : -1);
+        send_parcel(socket, &p, makes_file(&p.op, fd) ? p.op.fd : -1);
         if (p.op.fd >= 0) {
             close(p.op.fd);
         }
@@ -546,7 +560,10 @@ static void run_in_helper(rig *g, wr_op *op)
         return;
     }
     memcpy((void *)&p.op, op, sizeof(*op));
-    require(op->len <= sizeof(p.buf) || op->kind != WR_OP_READ);
+    if (op->kind == WR_OP_READ || op->kind == WR_OP_WRITE) {
+        require(op->len <= sizeof(p.buf));
+        memcpy(p.buf, op->buf, op->kind == WR_OP_WRITE ? op->len : 0);
+    }
     if (op->path) {
         apr_cpystrn(p.path, op->path, sizeof(p.path));
     }
@@ -556,7 +573,7 @@ static void run_in_helper(rig *g, wr_op *op)
     op->done = p.op.done;
     op->st = p.op.st;
     op->tries = p.op.tries;
-    if (op->kind == WR_OP_LOOKUP) {
+    if (makes_file(op, op->fd)) {
         op->fd = fd;
     }
     if (op->kind == WR_OP_READ && op->status == APR_SUCCESS) {
