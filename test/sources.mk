@@ -211,7 +211,7 @@ SH_LOG_COMPILER = $(SHELL)
 # Fuzz targets, two lines each.  With --enable-fuzz libFuzzer drives them; else
 # they try what lies in test/fuzz/corpus/NAME and test/fuzz/crashes/NAME.
 
-fuzz_targets = test/fuzz/fuzz_config
+fuzz_targets = test/fuzz/fuzz_config test/fuzz/fuzz_conn
 
 if FUZZ
 fuzz_ldadd = $(LDADD) $(FUZZ_FLAGS)
@@ -224,3 +224,5 @@ endif
 check_PROGRAMS += $(fuzz_targets)
 
 test_fuzz_fuzz_config_LDADD = $(fuzz_ldadd)
+test_fuzz_fuzz_conn_SOURCES = test/fuzz/fuzz_conn.c $(support_sources)
+test_fuzz_fuzz_conn_LDADD = $(fuzz_ldadd)
