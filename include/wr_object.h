@@ -35,10 +35,15 @@ typedef enum wr_made {
 typedef wr_made wr_make_fn(wr_request *r, void *baton,
                            apr_bucket_brigade *piece);
 
-/** Append an object that @a make computes.  Its length is not known, so the
- *  response is chunked, or ends with the connection for HTTP/1.0. */
+/**
+ * Append an object that @a make computes.
+ *
+ * @param len how many bytes it will be; -1: not known, so the response is
+ *        chunked, or ends with the connection for HTTP/1.0.  If it turns out
+ *        otherwise, the connection breaks.
+ */
 WR_API void wr_request_append_computed(wr_request *r, wr_make_fn *make,
-                                       void *baton);
+                                       void *baton, int64_t len);
 
 /**
  * Append what comes from a pipe or a socket.

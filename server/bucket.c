@@ -207,6 +207,17 @@ bool wr__bucket_is_unread(const apr_bucket *b)
     return b->type == &computed_type || wr__bucket_is_stream(b);
 }
 
+int64_t wr__bucket_content_length(const apr_bucket *b)
+{
+    if (wr__bucket_is_stream(b)) {
+        return wr__bucket_stream_length(b);
+    }
+    if (b->type == &computed_type) {
+        return wr__bucket_computed(b)->left;
+    }
+    return b->length == (apr_size_t)-1 ? -1 : (int64_t)b->length;
+}
+
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b)
 {
     while (b != APR_BRIGADE_SENTINEL(bb)) {

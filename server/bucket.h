@@ -21,6 +21,7 @@ typedef struct wr__computed {
     wr_request *r;
     wr_make_fn *make;
     void *baton;
+    int64_t left; /**< bytes to come; -1: not known */
 } wr__computed;
 
 /** @a computed lives as long as the request. */
@@ -36,6 +37,8 @@ apr_bucket *wr__bucket_stream_create(wr_request *r, int fd, bool is_pipe,
 bool wr__bucket_is_stream(const apr_bucket *b);
 /** How many bytes are still to come; -1: until it ends. */
 int64_t wr__bucket_stream_length(const apr_bucket *b);
+/** How many bytes any bucket stands for; -1: not known. */
+int64_t wr__bucket_content_length(const apr_bucket *b);
 
 /** A bucket whose bytes only the connection machine can bring. */
 bool wr__bucket_is_unread(const apr_bucket *b);

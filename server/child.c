@@ -5,6 +5,7 @@
 #include "child.h"
 
 #include "wr_log.h"
+#include "wr_version.h"
 
 #include "cache.h"
 #include "hook.h"
@@ -31,6 +32,25 @@ static int default_max_connections(void)
     return (int)((limit.rlim_cur - limit.rlim_cur / 4) - SPARE_DESCRIPTORS);
 }
 
+/** ServerTokens */
+static const char *make_server_field(int tokens)
+{
+    switch ((wr__tokens)tokens) {
+    case WR__TOKENS_PROD:
+        return WR_SERVER_PRODUCT;
+    case WR__TOKENS_MAJOR:
+        return WR_SERVER_PRODUCT "/" WR_VERSION_MAJOR;
+    case WR__TOKENS_MINOR:
+        return WR_SERVER_PRODUCT "/" WR_VERSION_MAJOR "." WR_VERSION_MINOR;
+    case WR__TOKENS_MIN:
+        return WR_SERVER_PRODUCT "/" WR_VERSION;
+    case WR__TOKENS_OS:
+    case WR__TOKENS_FULL:
+        break;
+    }
+    return WR_SERVER_PRODUCT "/" WR_VERSION " (Unix)";
+}
+
 apr_status_t wr__child_create(wr_child **child, const wr__config *config,
                               wr_listener *const *listeners, int listener_count,
                               int index, int drain_fd, int stop_fd,
@@ -52,6 +72,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
                                                     : default_max_connections();
     made->core = core;
     core->config = config;
+    core->server_field = make_server_field(config->server_tokens);
     core->index = index;
     core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
     core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);

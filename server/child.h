@@ -15,12 +15,13 @@ struct wr__stock;
 
 struct wr_child_core {
     const wr__config *config;
-    struct wr__cache *cache; /**< cache.h */
-    struct wr__stock *stock; /**< stock.h: connections, kits, requests */
-    bool is_threaded;        /**< WR_MPM_THREADED */
-    bool asks_first;         /**< not WR_MPM_CALLS_INLINE: test before I/O */
-    _Atomic uint32_t serial; /**< of the next connection */
-    int index;               /**< of the child in its generation */
+    const char *server_field; /**< what ServerTokens says we are */
+    struct wr__cache *cache;  /**< cache.h */
+    struct wr__stock *stock;  /**< stock.h: connections, kits, requests */
+    bool is_threaded;         /**< WR_MPM_THREADED */
+    bool asks_first;          /**< not WR_MPM_CALLS_INLINE: test before I/O */
+    _Atomic uint32_t serial;  /**< of the next connection */
+    int index;                /**< of the child in its generation */
 };
 
 /**

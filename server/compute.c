@@ -4,6 +4,8 @@
  * Runs in the connection's owner's thread, after the machine has said that CPU
  * work is ahead (WR_WANT_RUN), so never in one that shuffles bytes.
  */
+#include "wr_log.h"
+
 #include "bucket.h"
 #include "conn.h"
 #include "request.h"
@@ -35,6 +37,20 @@ static void put_piece(wr_end *e, apr_bucket *maker, apr_bucket_brigade *piece,
     }
 }
 
+/** Does the piece fit the length that was said, if one was? */
+static bool is_as_announced(wr__computed *computed, apr_bucket_brigade *piece,
+                            wr_made made)
+{
+    apr_off_t len = 0;
+
+    if (computed->left < 0) {
+        return true;
+    }
+    apr_brigade_length(piece, 0, &len);
+    computed->left -= len;
+    return made == WR_MADE_LAST ? computed->left == 0 : computed->left >= 0;
+}
+
 wr_io wr__end_compute(wr_end *e)
 {
     apr_bucket *b = APR_BRIGADE_FIRST(e->out);
@@ -47,6 +63,13 @@ wr_io wr__end_compute(wr_end *e)
     wr__brigade_init(&piece, r->pool, e->conn->kit->list);
     made = computed->make(r, computed->baton, &piece);
     if (made == WR_MADE_FAILED) {
+        apr_brigade_cleanup(&piece);
+        e->conn->flags |= WR__CONN_BROKEN;
+        return WR_IO_ERROR;
+    }
+    if (!is_as_announced(computed, &piece, made)) {
+        wr_log_request(r, WR_LOG_ERROR, 0,
+                       "a computed object is not as long as was said");
         apr_brigade_cleanup(&piece);
         e->conn->flags |= WR__CONN_BROKEN;
         return WR_IO_ERROR;

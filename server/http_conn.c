@@ -18,6 +18,8 @@
 
 #include "bucket.h"
 #include "child.h"
+#include "config_core.h"
+#include "config_server.h"
 #include "conn.h"
 #include "request.h"
 #include "stock.h"
@@ -38,10 +40,9 @@ enum http_state {
     HTTP_DEAD
 };
 
-#define PENDING_MAX   32 /* responses in the output: the next one waits */
-#define LINGER_NS     (2 * WR_SEC)
-#define DISCARD_MAX   262144 /* unwanted content that is worth reading */
-#define MIN_BODY_RATE 500    /* bytes a second, beyond Timeout */
+#define PENDING_MAX 32 /* responses in the output: the next one waits */
+#define LINGER_NS   (2 * WR_SEC)
+#define DISCARD_MAX 262144 /* unwanted content that is worth reading */
 
 void wr__http_init(wr__http *http, int fields_max, apr_pool_t *pool)
 {
@@ -71,11 +72,30 @@ static const wr_server *server_of(const wr_conn *c)
     return c->listener->server;
 }
 
+/** RequestReadTimeout: one deadline for the whole; bytes move it only at the
+ *  configured rate, and up to a bound. */
+static int64_t read_deadline(const wr__read_timeout *t, int64_t since,
+                             int64_t received)
+{
+    int64_t time = t->first_ns;
+
+    if (time == 0) {
+        return WR_NEVER;
+    }
+    if (t->min_rate) {
+        time += received * WR_SEC / t->min_rate;
+        time = t->max_ns && time > t->max_ns ? t->max_ns : time;
+    }
+    return since + time;
+}
+
 static void open_conn(wr_conn *c, wr_thread *self)
 {
     c->state = HTTP_HEAD;
     c->ends->want = WR_READ;
-    c->deadline = self->now_ns + c->child->core->config->head_timeout_ns;
+    c->deadline =
+        read_deadline(&wr__core_server_of(c->listener->server)->head_timeout,
+                      self->now_ns, 0);
 }
 
 /** Keep-alive counts from the last byte of the last response. */
@@ -110,19 +130,22 @@ static bool at_eof(const wr_conn *c)
 static int64_t input_deadline(wr_conn *c)
 {
     const wr__http *http = http_of(c);
-    const wr__config *config = c->child->core->config;
+    const wr__core_server *core = wr__core_server_of(c->listener->server);
+    int64_t limit, quiet;
 
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
-        /* One deadline for the whole head: no byte moves it. */
         if (http->in_head) {
-            return http->since_ns + config->head_timeout_ns;
+            return read_deadline(&core->head_timeout, http->since_ns,
+                                 (int64_t)unused(c));
         }
         return wr__end_has_output(c->ends) ? WR_NEVER : http->idle_until_ns;
     case HTTP_BODY:
     case HTTP_DISCARD:
-        return http->since_ns + server_of(c)->timeout_ns
-               + http->body.received * WR_SEC / MIN_BODY_RATE;
+        limit = read_deadline(&core->body_timeout, http->since_ns,
+                              http->body.received);
+        quiet = http->heard_ns + server_of(c)->timeout_ns;
+        return limit < quiet ? limit : quiet;
     case HTTP_LINGER:
         return http->since_ns + LINGER_NS;
     case HTTP_RUN:
@@ -208,7 +231,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     if (!http->body.is_done) {
         /* Is what the client is still sending worth waiting for? */
         if (http->body.left > DISCARD_MAX || http->sent_continue
-            || wr_request_known(r, WR_F_EXPECT)) {
+            || status == 413 || wr_request_known(r, WR_F_EXPECT)) {
             r->keep_alive = false;
         }
     }
@@ -225,7 +248,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     }
     else if (!http->body.is_done) {
         http->discarded = 0;
-        http->since_ns = self->now_ns;
+        http->since_ns = http->heard_ns = self->now_ns;
         go(c, HTTP_DISCARD);
     }
     else {
@@ -281,11 +304,8 @@ static void begin_request(wr_conn *c, wr_thread *self, size_t len)
         refuse(c, self, status);
         return;
     }
-    if (http->body.kind == WR__BODY_LENGTH
-        && http->body.left > c->child->core->config->limit_request_body) {
-        refuse(c, self, 413);
-        return;
-    }
+    http->r->core->declared_length =
+        http->body.kind == WR__BODY_CHUNKED ? -1 : http->body.left;
     http->r->keep_alive = may_stay(c, http->r);
     expect = wr_request_known(http->r, WR_F_EXPECT);
     if (expect && strcasecmp(expect, "100-continue") != 0) {
@@ -300,12 +320,12 @@ static void begin_request(wr_conn *c, wr_thread *self, size_t len)
 static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
 {
     wr__http *http = http_of(c);
-    const wr__config *config = c->child->core->config;
+    const wr__core_server *core = wr__core_server_of(c->listener->server);
     const wr__head_limits limits = {
-        .line = (uint32_t)config->limit_request_line,
-        .field = (uint32_t)config->limit_request_field_size,
-        .fields = (uint32_t)config->limit_request_fields,
-        .head = (uint32_t)config->limit_request_head,
+        .line = (uint32_t)core->limit_request_line,
+        .field = (uint32_t)core->limit_request_field_size,
+        .fields = (uint32_t)core->limit_request_fields,
+        .head = (uint32_t)core->limit_request_head,
     };
     int result;
 
@@ -370,7 +390,7 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
         if (http->r->core->wants_body) {
             http->r->core->spool = apr_palloc(http->r->pool, sizeof(wr__spool));
             wr__spool_init(http->r->core->spool, http->r);
-            http->since_ns = self->now_ns;
+            http->since_ns = http->heard_ns = self->now_ns;
             return go(c, HTTP_BODY);
         }
         if (c->ops) {
@@ -413,12 +433,12 @@ static void send_continue(wr_conn *c, wr_thread *self)
 
 /** Pass content on to the spool until either is empty or full.  @return 0 or
  *  the status that refuses it. */
-static int keep_content(wr_conn *c)
+static int keep_content(wr_conn *c, wr_thread *self)
 {
     wr__http *http = http_of(c);
     struct wr_input *in = input_of(c);
     wr__spool *spool = http->r->core->spool;
-    int64_t limit = c->child->core->config->limit_request_body;
+    int64_t limit = wr__core_dir_of(http->r->dir_config)->limit_request_body;
     size_t room;
 
     while (!http->body.is_done && unused(c)
@@ -432,11 +452,12 @@ static int keep_content(wr_conn *c)
         if (status) {
             return status;
         }
-        if (http->body.received > limit) {
+        if (limit && http->body.received > limit) {
             return 413;
         }
         wr__spool_put(spool, content, len);
         in->start += used;
+        http->heard_ns = self->now_ns;
     }
     return 0;
 }
@@ -474,7 +495,7 @@ static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
         return false;
     }
     if (status == 0) {
-        status = keep_content(c);
+        status = keep_content(c, self);
     }
     if (status) {
         return fail_body(c, status);
@@ -522,6 +543,7 @@ static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
             break;
         }
         in->start += used;
+        http->heard_ns = self->now_ns;
         http->discarded += (int64_t)used;
     }
     if (http->body.is_done) {

@@ -6,6 +6,7 @@
  */
 #include "response.h"
 
+#include "config_core.h"
 #include "request.h"
 
 #include <apr_lib.h>
@@ -168,26 +169,41 @@ static void replace_header(wr_request *r)
 {
     if (r->core->header_len) {
         const wr__file *file = (const wr__file *)r->file;
+        const char *etag = wr__content_etag(r);
 
         r->core->header_len = 0;
         wr_request_set_header(r, "Last-Modified", file->last_modified);
-        wr_request_set_header(r, "ETag", file->etag);
+        if (etag) {
+            wr_request_set_header(r, "ETag", etag);
+        }
         wr_request_set_header(r, "Accept-Ranges", "bytes");
     }
+}
+
+/** So many ranges can't be more: the list is as long as a field may be. */
+static size_t count_commas(const char *text)
+{
+    size_t count = 1;
+
+    for (; *text; text++) {
+        count += *text == ',';
+    }
+    return count;
 }
 
 int wr__range_apply(wr_request *r, int64_t len)
 {
     const char *text = wr_request_known(r, WR_F_RANGE);
+    int max = wr__core_dir_of(r->dir_config)->max_ranges;
     apr_bucket_brigade *to;
     range *parts;
     int count;
 
-    if (!wr__range_is_wanted(r, r->core->etag, r->core->mtime)) {
+    if (max == 0 || !wr__range_is_wanted(r, r->core->etag, r->core->mtime)) {
         return 200;
     }
-    parts = apr_palloc(r->pool, WR__RANGES_MAX * sizeof(*parts));
-    count = parse_ranges(text, len, WR__RANGES_MAX, parts);
+    parts = apr_palloc(r->pool, count_commas(text) * sizeof(*parts));
+    count = parse_ranges(text, len, max, parts);
     if (count < 0) {
         return 200;
     }

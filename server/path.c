@@ -2,6 +2,7 @@
  * path.c - from a request's target to a path that can be trusted: decoded
  * once, without dot segments, without an empty one.
  */
+#include "config_server.h"
 #include "request.h"
 
 #include <apr_strings.h>
@@ -17,7 +18,7 @@ static int hex(char c)
 }
 
 /** Decode "%XX" in place.  @return its length, or the negative status. */
-static int decode(char *path, size_t len)
+static int decode(char *path, size_t len, int slashes)
 {
     char *to = path;
 
@@ -26,12 +27,19 @@ static int decode(char *path, size_t len)
 
         if (c == '%') {
             c = (char)(hex(path[i + 1]) * 16 + hex(path[i + 2]));
-            i += 2;
             if (c == '\0') {
                 return -400;
             }
-            if (c == '/') {
+            if (c == '/' && slashes == WR__SLASHES_REFUSED) {
                 return -404; /* it would name another file than it shows */
+            }
+            if (c == '/' && slashes == WR__SLASHES_KEPT) {
+                *to++ = path[i++];
+                *to++ = path[i++];
+                c = path[i];
+            }
+            else {
+                i += 2;
             }
         }
         *to++ = c;
@@ -40,16 +48,17 @@ static int decode(char *path, size_t len)
     return (int)(to - path);
 }
 
-/** RFC 3986, 5.2.4, and "//" as "/": in place.  A ".." above the root is
- *  refused rather than dropped.  @return false for such. */
-static bool remove_dots(char *path)
+/** RFC 3986, 5.2.4, and "//" as "/" if it merges: in place.  A ".." above the
+ * root is refused rather than dropped.  @return false for such. */
+static bool remove_dots(char *path, bool merges)
 {
     char *from = path, *to = path;
 
     while (*from) {
         size_t len;
 
-        while (*from == '/') {
+        from++;
+        while (merges && *from == '/') {
             from++;
         }
         len = strcspn(from, "/");
@@ -86,6 +95,7 @@ int wr__path_from_target(wr_request *r, const char *path, size_t len)
     const char *query = memchr(path, '?', len);
     size_t path_len = query ? (size_t)(query - path) : len;
     char *uri = apr_pstrmemdup(r->pool, path, path_len);
+    const wr__core_server *core = wr__core_server_of(r->server);
     int result;
 
     if (query) {
@@ -93,12 +103,13 @@ int wr__path_from_target(wr_request *r, const char *path, size_t len)
     }
     r->uri = uri;
     if (memchr(uri, '%', path_len)) {
-        result = decode(uri, path_len);
+        result = decode(uri, path_len, core->encoded_slashes);
         if (result < 0) {
             return -result;
         }
     }
-    if ((strstr(uri, "/.") || strstr(uri, "//")) && !remove_dots(uri)) {
+    if ((strstr(uri, "/.") || strstr(uri, "//"))
+        && !remove_dots(uri, core->merge_slashes)) {
         return 400;
     }
     return 0;

@@ -7,10 +7,13 @@
  */
 #include "request.h"
 
+#include "wr_log.h"
+
 #include "child.h"
 #include "config_core.h"
 #include "conn.h"
 #include "hook.h"
+#include "response.h"
 
 #include <apr_strings.h>
 #include <string.h>
@@ -31,6 +34,19 @@ static void use_name(wr_request *r, wr__name *name)
     wr_file_ref(r->file);
 }
 
+wr_result wr__request_configure(wr_request *r, const char *path)
+{
+    wr_dir_config *dir = wr__dir_config_for(r->server, r->uri, path, r->pool);
+
+    if (!dir) {
+        wr_log_request(r, WR_LOG_ERROR, 0,
+                       "a regular expression of a section gave up");
+        return 500;
+    }
+    r->dir_config = dir;
+    return WR_OK;
+}
+
 /** Before the path is looked at: is it known? */
 static int find_path(wr_request *r)
 {
@@ -39,6 +55,7 @@ static int find_path(wr_request *r)
     const char *query;
     size_t len = r->core->path_len;
     wr__name *name;
+    int status;
 
     if (!path) {
         return 0; /* "*", or the authority of a CONNECT */
@@ -55,7 +72,8 @@ static int find_path(wr_request *r)
         }
         return 0;
     }
-    return wr__path_from_target(r, path, len);
+    status = wr__path_from_target(r, path, len);
+    return status ? status : wr__request_configure(r, NULL);
 }
 
 static apr_status_t unref_name(void *name)
@@ -65,7 +83,7 @@ static apr_status_t unref_name(void *name)
 }
 
 /** Start again with another r->uri: what was found before does not hold. */
-static void restart(wr_request *r)
+static wr_result restart(wr_request *r)
 {
     wr__request_end_calls(r);
     if (r->core->name) {
@@ -85,9 +103,9 @@ static void restart(wr_request *r)
     r->root = NULL;
     r->core->first_dir =
         r->core->first_dir ? r->core->first_dir : r->dir_config;
-    r->dir_config = r->server->dir_config;
     r->core->phase = WR__TRANSLATE_NAME;
     r->core->hook = 0;
+    return wr__request_configure(r, NULL);
 }
 
 /** The answer may be kept if all that made it depends on no more than the
@@ -96,6 +114,7 @@ static void keep_name(wr_request *r)
 {
     if (r->core->is_cacheable && !r->core->name && r->core->path
         && !r->path_info && r->file && r->file->is_regular
+        && !r->dir_config->is_lent
         && (!r->core->first_dir || r->core->first_dir == r->dir_config)) {
         wr__cache_add_name(r->conn->child->core->cache, r, r->core->path,
                            r->core->key_len);
@@ -132,19 +151,84 @@ static wr_result run_phase(wr_request *r, const wr__phase *phase)
     return WR_OK;
 }
 
-wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
+/** LimitRequestBody, as far as the length was said. */
+static bool is_too_long(const wr_request *r)
+{
+    int64_t limit = wr__core_dir_of(r->dir_config)->limit_request_body;
+
+    return limit && r->core->declared_length > limit;
+}
+
+static void force_type(wr_request *r)
+{
+    const char *type = wr__core_dir_of(r->dir_config)->forced_type;
+
+    if (*type && r->file && !r->file->is_dir) {
+        r->content_type = type;
+    }
+}
+
+/** An ErrorDocument of this server takes an error's place: once, so that one
+ *  that fails itself can't go in circles. */
+static bool document_error(wr_request *r, wr_result result)
+{
+    const wr__error_doc *doc;
+
+    if (result < 400 || r->core->error_status) {
+        return false;
+    }
+    doc = wr__core_error_doc(r->dir_config, result);
+    if (!doc || doc->kind != WR__ERROR_DOC_PATH) {
+        return false;
+    }
+    r->core->error_status = result;
+    r->core->path = NULL; /* what is found now is not the target's */
+    r->method = r->is_head ? WR_M_HEAD : WR_M_GET;
+    r->handler = NULL;
+    r->content_type = r->content_encoding = r->content_language = NULL;
+    r->headers_out = NULL;
+    if (r->core->out) {
+        apr_brigade_cleanup(r->core->out);
+    }
+    return wr_request_redirect(r, doc->text) == WR_REDIRECTED
+           && restart(r) == WR_OK;
+}
+
+/** What the client is told in the end. */
+static wr_result final_result(wr_request *r, wr_result result)
+{
+    const wr__error_doc *doc;
+
+    if (r->core->error_status) {
+        if (result == WR_OK) {
+            r->status = r->core->error_status;
+            return WR_OK;
+        }
+        return result == WR_SUSPENDED ? result : r->core->error_status;
+    }
+    doc = result >= 400 ? wr__core_error_doc(r->dir_config, result) : NULL;
+    if (doc && doc->kind == WR__ERROR_DOC_URL) {
+        wr_request_set_err_header(r, "Location", doc->text);
+        return 302;
+    }
+    return result;
+}
+
+/** The phases, from where the request stands. */
+static wr_result run_phases(wr_request *r)
 {
     wr_result result;
 
-    r->core->now_ns = self->now_ns;
     for (;;) {
         const wr__phase *phase = &wr__phases[r->core->phase];
 
         if (!(phase->is_cached && r->core->name)) {
             result = run_phase(r, phase);
             if (result == WR_REDIRECTED) {
-                restart(r);
-                continue;
+                result = restart(r);
+                if (result == WR_OK) {
+                    continue;
+                }
             }
             if (result != WR_OK || r->core->phase == WR__HANDLER) {
                 return result;
@@ -156,7 +240,14 @@ wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
                 return result;
             }
         }
+        if (r->core->phase == WR__MAP_TO_STORAGE && is_too_long(r)) {
+            return 413;
+        }
+        if (r->core->phase == WR__TYPE_CHECKER && !r->core->name) {
+            force_type(r);
+        }
         if (r->core->phase == WR__FIXUPS) {
+            wr__add_charset(r);
             keep_name(r);
             if (!r->handler) {
                 r->handler = wr__core_handler(r->dir_config);
@@ -165,4 +256,15 @@ wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
         r->core->phase++;
         r->core->hook = 0;
     }
+}
+
+wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
+{
+    wr_result result;
+
+    r->core->now_ns = self->now_ns;
+    do {
+        result = run_phases(r);
+    } while (document_error(r, result));
+    return final_result(r, result);
 }

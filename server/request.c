@@ -12,6 +12,8 @@
 
 #include "bucket.h"
 #include "child.h"
+#include "config_core.h"
+#include "config_server.h"
 #include "conn.h"
 #include "hook.h"
 #include "lookup.h"
@@ -274,13 +276,30 @@ static int read_target(wr_request *r, const char *target, size_t len)
     return 0;
 }
 
+/** By the address at this end and Host.  @return 0, or the status that
+ *  refuses a host that is nobody's. */
+static int find_server(wr_request *r)
+{
+    const wr__config *config = r->conn->child->core->config;
+    bool is_named;
+
+    if (!config->main_server->next && !config->strict_host_check) {
+        return 0;
+    }
+    r->server = wr__server_for(config, r->conn, r->host, &is_named);
+    r->dir_config = r->server->dir_config;
+    return is_named || !r->host
+                   || !wr__core_server_of(r->server)->strict_host_check
+               ? 0
+               : 400;
+}
+
 int wr__request_read_head(wr_request *r, const wr__head *head,
                           const unsigned char *data, size_t len)
 {
     char *copy = apr_pstrmemdup(r->pool, (const char *)data, len);
     char *line = apr_pstrmemdup(r->pool, copy + head->start, head->line_len);
-    const wr__config *config = r->conn->child->core->config;
-    int status;
+    int status, refused;
 
     r->request_line = line;
     copy[head->start + head->method_len] = '\0';
@@ -293,11 +312,8 @@ int wr__request_read_head(wr_request *r, const wr__head *head,
     r->target = copy + head->target;
     read_fields(r, head, copy);
     status = read_target(r, r->target, head->target_len);
-    if (config->main_server->next) {
-        r->server = wr__server_find(config, r->listener, r->host);
-        r->dir_config = r->server->dir_config;
-    }
-    return status;
+    refused = find_server(r);
+    return status ? status : refused;
 }
 
 /** Does a list of tokens in the Connection fields have @a token? */
@@ -419,7 +435,7 @@ const char *wr_request_url(wr_request *r, const char *path)
     const char *host = r->server->name;
     uint16_t port = r->listener->port;
 
-    if (r->core->authority) {
+    if (r->core->authority && !wr__core_dir_of(r->dir_config)->canonical_name) {
         /* As the client named it: it may have come by another port. */
         return apr_pstrcat(r->pool, "http://", r->core->authority, path, NULL);
     }
@@ -496,13 +512,15 @@ void wr_request_append_brigade(wr_request *r, apr_bucket_brigade *bb)
     APR_BRIGADE_CONCAT(request_out(r), bb);
 }
 
-void wr_request_append_computed(wr_request *r, wr_make_fn *make, void *baton)
+void wr_request_append_computed(wr_request *r, wr_make_fn *make, void *baton,
+                                int64_t len)
 {
     wr__computed *computed = apr_palloc(r->pool, sizeof(*computed));
 
     computed->r = r;
     computed->make = make;
     computed->baton = baton;
+    computed->left = len;
     APR_BRIGADE_INSERT_TAIL(
         request_out(r), wr__bucket_computed_create(computed, r->core->list));
 }

@@ -59,8 +59,10 @@ struct wr_request_core {
     const char *authority;    /**< host and port as the client named them */
     wr_linear_fn *linear;
     wr_result linear_result;
-    int body_status;  /**< why the body can't be had, or 0 */
-    wr__spool *spool; /**< its content; NULL: not asked for */
+    int body_status;         /**< why the body can't be had, or 0 */
+    int64_t declared_length; /**< of its content; -1: chunked */
+    int error_status;        /**< an ErrorDocument is served for it; or 0 */
+    wr__spool *spool;        /**< its content; NULL: not asked for */
     const char *client;
     apr_table_t *headers_in;
 };
@@ -81,6 +83,14 @@ int wr__path_from_target(wr_request *r, const char *path, size_t len);
 
 /** The running hook has answered: forget what it asked for. */
 void wr__request_end_calls(wr_request *r);
+
+/**
+ * Find out what holds for @a r by its server, r->uri and @a path: absolute, a
+ * directory's with a slash at its end; or NULL, while it is not known.
+ *
+ * @return WR_OK, or 500 after the reason was logged.
+ */
+wr_result wr__request_configure(wr_request *r, const char *path);
 
 /** Run the phases from where they stand.  @return WR_OK when the handler is
  *  done, WR_SUSPENDED, or a status. */

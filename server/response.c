@@ -8,13 +8,14 @@
 #include "response.h"
 
 #include "wr_log.h"
-#include "wr_version.h"
 
 #include "bucket.h"
+#include "config_core.h"
 #include "conn.h"
 #include "request.h"
 #include "thread.h"
 
+#include <apr_escape.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <assert.h>
@@ -87,20 +88,54 @@ static int write_field(void *baton, const char *name, const char *value)
     return 1;
 }
 
+const char *wr__content_etag(const wr_request *r)
+{
+    const wr__file *file = (const wr__file *)r->file;
+    unsigned bits = wr__core_dir_of(r->dir_config)->etag.bits;
+    char *text, *at;
+
+    if (bits == (WR__ETAG_MTIME | WR__ETAG_SIZE)) {
+        return file->etag;
+    }
+    if (!bits) {
+        return NULL;
+    }
+    at = text = apr_palloc(r->pool, 64);
+    if (bits & WR__ETAG_INODE) {
+        at += sprintf(at, "-%llx", (unsigned long long)file->file.inode);
+    }
+    if (bits & WR__ETAG_SIZE) {
+        at += sprintf(at, "-%llx", (unsigned long long)file->file.size);
+    }
+    if (bits & WR__ETAG_MTIME) {
+        at += sprintf(at, "-%llx", (unsigned long long)file->file.mtime);
+    }
+    text[0] = '"';
+    at[0] = '"';
+    at[1] = '\0';
+    return text;
+}
+
 size_t wr__content_header(const wr_request *r, char *buf, size_t size)
 {
     const wr__file *file = (const wr__file *)r->file;
+    const char *etag;
     writer w = {buf, buf + size};
 
-    if (200 + field_size("Content-Type", r->content_type)
+    if (300 + field_size("Content-Type", r->content_type)
             + field_size("Content-Encoding", r->content_encoding)
             + field_size("Content-Language", r->content_language)
         > size) {
         return 0;
     }
     put_field(&w, "Last-Modified", file->last_modified);
-    put_field(&w, "ETag", file->etag);
-    put_lit(&w, "Accept-Ranges: bytes\r\n");
+    etag = wr__content_etag(r);
+    if (etag) {
+        put_field(&w, "ETag", etag);
+    }
+    if (wr__core_dir_of(r->dir_config)->max_ranges > 0) {
+        put_lit(&w, "Accept-Ranges: bytes\r\n");
+    }
     put_lit(&w, "Content-Length: ");
     put_number(&w, file->file.size);
     put_lit(&w, "\r\n");
@@ -114,6 +149,18 @@ size_t wr__content_header(const wr_request *r, char *buf, size_t size)
         put_field(&w, "Content-Language", r->content_language);
     }
     return (size_t)(w.at - buf);
+}
+
+void wr__add_charset(wr_request *r)
+{
+    const char *charset = wr__core_dir_of(r->dir_config)->charset;
+
+    if (*charset && r->content_type
+        && (strcmp(r->content_type, "text/html") == 0
+            || strcmp(r->content_type, "text/plain") == 0)) {
+        r->content_type =
+            apr_pstrcat(r->pool, r->content_type, "; charset=", charset, NULL);
+    }
 }
 
 /** A status that has no content, whatever a handler made (RFC 9110, 6.4.1). */
@@ -196,14 +243,16 @@ static apr_bucket *make_head(wr_request *r, wr_thread *self,
     put_status_line(&w, r->status);
     put_lit(&w, "Date: ");
     put_mem(&w, wr__thread_date(self), WR__DATE_LEN);
-    put_lit(&w, "\r\nServer: " WR_SERVER_PRODUCT "/" WR_VERSION "\r\n");
+    put_lit(&w, "\r\nServer: ");
+    put_str(&w, r->conn->child->core->server_field);
+    put_lit(&w, "\r\n");
     if (r->core->header_len) {
         put_mem(&w, r->core->header, r->core->header_len);
     }
     else {
         put_content_fields(&w, r);
     }
-    if (r->headers_out && r->status < 400) {
+    if (r->headers_out && (r->status < 400 || r->core->error_status)) {
         apr_table_do(write_field, &w, r->headers_out, NULL);
     }
     if (r->err_headers_out) {
@@ -215,10 +264,33 @@ static apr_bucket *make_head(wr_request *r, wr_thread *self,
     return apr_bucket_immortal_create(buf, (apr_size_t)(w.at - buf), list);
 }
 
+/** ServerSignature: who says so. */
+static const char *make_signature(wr_request *r)
+{
+    const wr__core_dir *core = wr__core_dir_of(r->dir_config);
+    const char *name = r->host ? r->host : r->server->name;
+    const char *product = r->conn->child->core->server_field;
+
+    if (core->signature == WR__SIGNATURE_OFF || !name) {
+        return "";
+    }
+    name = apr_pescape_entity(r->pool, name, 0);
+    if (core->signature == WR__SIGNATURE_EMAIL && r->server->admin) {
+        name = apr_psprintf(r->pool, "<a href=\"mailto:%s\">%s</a>",
+                            apr_pescape_entity(r->pool, r->server->admin, 1),
+                            name);
+    }
+    return apr_psprintf(r->pool,
+                        "\n<hr><address>%s Server at %s Port %u"
+                        "</address>",
+                        product, name, (unsigned)r->listener->port);
+}
+
 /** A short page that says what is wrong. */
 static void make_error_page(wr_request *r, int status)
 {
     const char *text = wr_status_text(status);
+    const wr__error_doc *doc;
 
     if (r->core->out) {
         apr_brigade_cleanup(r->core->out);
@@ -230,11 +302,29 @@ static void make_error_page(wr_request *r, int status)
     if (has_no_content(status)) {
         return;
     }
+    doc = wr__core_error_doc(r->dir_config, status);
+    if (doc && doc->kind == WR__ERROR_DOC_TEXT) {
+        r->content_type = "text/html";
+        wr_request_puts(r, doc->text);
+        return;
+    }
     r->content_type = "text/html; charset=utf-8";
     wr_request_printf(r,
                       "<!DOCTYPE html>\n<html lang=\"en\"><head><title>%d "
-                      "%s</title></head>\n<body><h1>%s</h1></body></html>\n",
-                      status, text, text);
+                      "%s</title></head>\n<body><h1>%s</h1>%s</body></html>\n",
+                      status, text, text, make_signature(r));
+}
+
+/** Is there a bucket that can't be copied, since its bytes are yet to come? */
+static bool has_unread(const apr_bucket_brigade *bb)
+{
+    for (const apr_bucket *b = APR_BRIGADE_FIRST(bb);
+         b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        if (wr__bucket_is_unread(b)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /** The sum of the lengths of what was appended; -1: not known. */
@@ -248,9 +338,8 @@ static int64_t measure_content(const wr_request *r)
     }
     for (b = APR_BRIGADE_FIRST(r->core->out);
          b != APR_BRIGADE_SENTINEL(r->core->out); b = APR_BUCKET_NEXT(b)) {
-        int64_t part = wr__bucket_is_stream(b) ? wr__bucket_stream_length(b)
-                       : b->length == (apr_size_t)-1 ? -1
-                                                     : (int64_t)b->length;
+        int64_t part = wr__bucket_content_length(b);
+
         if (part < 0) {
             return -1;
         }
@@ -363,12 +452,15 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     else if (status >= 200) {
         r->status = status;
     }
+    if (!r->core->header_len) {
+        wr__add_charset(r);
+    }
     if (r->core->out && has_no_content(r->status)) {
         apr_brigade_cleanup(r->core->out);
     }
     len = measure_content(r);
     if (r->known[WR_F_RANGE] && r->status == 200 && r->method == WR_M_GET
-        && len > 0) {
+        && len > 0 && !has_unread(r->core->out)) {
         status = wr__range_apply(r, len);
         if (status == 416) {
             make_error_page(r, status);
@@ -389,6 +481,9 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
             apr_brigade_cleanup(r->core->out);
         }
         drop_metadata(r->core->out);
+        if (!wr__core_dir_of(r->dir_config)->sendfile) {
+            wr__response_read_files(r);
+        }
         if (r->core->is_chunked && !r->is_head) {
             frame_known(r);
         }

@@ -13,7 +13,14 @@
  *  header cache keeps.  @return their length; 0 if they do not fit. */
 size_t wr__content_header(const wr_request *r, char *buf, size_t size);
 
-#define WR__RANGES_MAX 200 /* of a request: with more it gets the whole */
+/** The entity tag of r->file as FileETag has it; NULL for none. */
+const char *wr__content_etag(const wr_request *r);
+/** AddDefaultCharset: a text's type without a charset gets one. */
+void wr__add_charset(wr_request *r);
+
+/** Have the files among what was appended read instead of sent by the kernel.
+ *  In read_file.c. */
+void wr__response_read_files(wr_request *r);
 
 /** Does an If-Range, if there is one, hold for content with these validators?
  *  In http_conditional.c. */

@@ -14,6 +14,7 @@ server_sources = \
     server/config_load.c \
     server/config_reader.c \
     server/config_root.c \
+    server/config_section.c \
     server/config_server.c \
     server/config_set.c \
     server/config_text.c \
@@ -23,6 +24,7 @@ server_sources = \
     server/file.c \
     server/generation_main.c \
     server/generation_setup.c \
+    server/generation_spawner.c \
     server/hook.c \
     server/http_body.c \
     server/http_conditional.c \
@@ -32,7 +34,11 @@ server_sources = \
     server/http_status.c \
     server/listen.c \
     server/log_error.c \
+    server/log_pipe.c \
+    server/log_program.c \
     server/log_ring.c \
+    server/log_syslog.c \
+    server/log_target.c \
     server/lookup.c \
     server/master_main.c \
     server/module_load.c \
@@ -43,9 +49,11 @@ server_sources = \
     server/pipeline.c \
     server/provider.c \
     server/regex.c \
+    server/read_file.c \
     server/request.c \
     server/response.c \
     server/spool.c \
+    server/spawner_main.c \
     server/static.c \
     server/stock.c \
     server/stream.c \

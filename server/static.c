@@ -6,6 +6,8 @@
  */
 #include "wr_log.h"
 
+#include "config_core.h"
+#include "config_server.h"
 #include "hook.h"
 #include "lookup.h"
 #include "request.h"
@@ -14,9 +16,26 @@
 #include <apr_strings.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
+
+/** Even where the URL keeps them: one file has one name, or what holds for it
+ *  would depend on how it is called. */
+static void merge_slashes(char *path)
+{
+    char *to = path;
+
+    for (const char *from = path; *from; from++) {
+        if (!(from[0] == '/' && from[1] == '/')) {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
 
 wr_result wr__core_translate_name(wr_request *r)
 {
+    char *filename, *path;
+
     if (r->method == WR_M_CONNECT) {
         return 405; /* a tunnel is not ours to dig */
     }
@@ -27,22 +46,23 @@ wr_result wr__core_translate_name(wr_request *r)
         return 404; /* no DocumentRoot */
     }
     r->root = r->server->root;
-    r->filename = apr_pstrcat(r->pool, r->root->path, r->uri, NULL);
-    r->root_path = r->uri[1] ? r->filename + strlen(r->root->path) + 1 : ".";
+    filename = apr_pstrcat(r->pool, r->root->path, r->uri, NULL);
+    path = filename + strlen(r->root->path);
+    merge_slashes(path);
+    r->filename = filename;
+    r->root_path = path[1] ? path + 1 : ".";
     return WR_OK;
 }
 
 /** Directories end in "/" where their configuration is looked up. */
-static const char *directory_of(wr_request *r)
+static const char *path_of(wr_request *r)
 {
-    const char *slash = strrchr(r->filename, '/');
+    size_t len = strlen(r->filename);
 
-    if (r->file && r->file->is_dir) {
-        return slash[1] ? apr_pstrcat(r->pool, r->filename, "/", NULL)
-                        : r->filename;
+    if (r->file && r->file->is_dir && r->filename[len - 1] != '/') {
+        return apr_pstrcat(r->pool, r->filename, "/", NULL);
     }
-    return apr_pstrmemdup(r->pool, r->filename,
-                          (apr_size_t)(slash - r->filename) + 1);
+    return r->filename;
 }
 
 wr_result wr__core_map_to_storage(wr_request *r)
@@ -59,8 +79,7 @@ wr_result wr__core_map_to_storage(wr_request *r)
         return result;
     }
     r->file = file ? &file->file : NULL;
-    r->dir_config = wr__dir_config_find(r->server, directory_of(r));
-    return WR_OK;
+    return wr__request_configure(r, path_of(r));
 }
 
 /** What a failed look-up means to the client. */
@@ -91,9 +110,44 @@ static int status_of(wr_request *r, apr_status_t error)
     }
 }
 
+/** Fields that an echo must not give to a script (RFC 9110, 9.3.8). */
+static bool is_secret(const wr_field *field)
+{
+    return strcasecmp(field->name, "Authorization") == 0
+           || strcasecmp(field->name, "Proxy-Authorization") == 0
+           || strcasecmp(field->name, "Cookie") == 0;
+}
+
+/** What was received, as content (RFC 9110, 9.3.8). */
+static wr_result trace(wr_request *r)
+{
+    int allowed = wr__core_server_of(r->server)->trace;
+
+    if (allowed == WR__TRACE_OFF) {
+        wr_request_set_err_header(r, "Allow", "GET, HEAD, OPTIONS");
+        return 405;
+    }
+    if (allowed != WR__TRACE_EXTENDED && r->core->declared_length != 0) {
+        return 413;
+    }
+    r->content_type = "message/http";
+    wr_request_printf(r, "%s\r\n", r->request_line);
+    for (int i = 0; i < r->field_count; i++) {
+        if (!is_secret(&r->fields[i])) {
+            wr_request_printf(r, "%s: %s\r\n", r->fields[i].name,
+                              r->fields[i].value);
+        }
+    }
+    wr_request_puts(r, "\r\n");
+    return WR_OK;
+}
+
 /** Is there a field that looks at the file's validators? */
 static bool is_conditional(const wr_request *r)
 {
+    if (r->core->error_status) {
+        return false; /* an ErrorDocument: they were about something else */
+    }
     return r->known[WR_F_IF_MATCH] || r->known[WR_F_IF_NONE_MATCH]
            || r->known[WR_F_IF_MODIFIED_SINCE]
            || r->known[WR_F_IF_UNMODIFIED_SINCE] || r->known[WR_F_IF_RANGE];
@@ -110,7 +164,12 @@ wr_result wr__static_handler(wr_request *r)
         return WR_OK;
     case WR_M_OTHER:
         return 501;
+    case WR_M_TRACE:
+        return trace(r);
     default:
+        if (r->method == WR_M_POST && !r->file) {
+            break;
+        }
         wr_request_set_err_header(r, "Allow", "GET, HEAD, OPTIONS");
         return 405;
     }
@@ -133,12 +192,13 @@ wr_result wr__static_handler(wr_request *r)
         return 403;
     }
     if (is_conditional(r)) {
-        const wr__file *file = (const wr__file *)r->file;
-        wr_result result =
-            wr_request_preconditions(r, file->etag, file->file.mtime);
+        const char *etag = wr__content_etag(r);
+        wr_result result = wr_request_preconditions(r, etag, r->file->mtime);
 
         if (result != WR_OK) {
-            wr_request_set_err_header(r, "ETag", file->etag);
+            if (etag) {
+                wr_request_set_err_header(r, "ETag", etag);
+            }
             return result;
         }
     }

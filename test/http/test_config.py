@@ -6,8 +6,9 @@ import re
 import pytest
 
 import tree
+from conftest import MODULES
 
-LINES = 8 + (os.geteuid() == 0)  # of check(), before the text of a test
+LINES = 3 + len(MODULES) + (os.geteuid() == 0)  # of check(), before the text of a test
 
 
 @pytest.fixture
@@ -77,10 +78,11 @@ def refusal(check, text, line, *args, **kw):
     ("LimitRequestFields 10001\n", 1,
      "LimitRequestFields: 10001 is too large: at most 10000"),
     ("CacheContent mmap\n", 1,
-     'CacheContent: "mmap" is neither off nor memory'),
-    ("RequestReadTimeout body=5\n", 1,
-     'RequestReadTimeout: "body=5" is not header=TIME, the only form there '
-     "is"),
+     "CacheContent: mmap is not supported; write memory or descriptor"),
+    ("RequestReadTimeout body=x\n", 1,
+     'RequestReadTimeout: "x" is not a time such as 5, 500ms, 2min or 1h'),
+    ("RequestReadTimeout foot=5\n", 1,
+     'RequestReadTimeout: "foot=5" is neither header=TIME nor body=TIME'),
     ("Listen 0\n", 1,
      'Listen: "0" is not PORT, IPv4:PORT or [IPv6]:PORT with a port of 1 to '
      "65535"),

@@ -4,8 +4,9 @@
  *
  *     SetHandler objects
  *
- * computed, computed-op, pipe, pipe-length, socket, short, mixed, linear, slow
- * and body; the query is a number of bytes, or of pieces.
+ * computed, computed-op, computed-length, computed-short, pipe, pipe-length,
+ * socket, short, mixed, linear, slow and body; the query is a number of bytes,
+ * or of pieces.
  */
 #include "wr_log.h"
 #include "wr_module.h"
@@ -77,13 +78,13 @@ static wr_made make(wr_request *r, void *baton, apr_bucket_brigade *piece)
     return c->at == c->len ? WR_MADE_LAST : WR_MADE_MORE;
 }
 
-static void append_computed(wr_request *r, int64_t len, bool asks)
+static void append_computed(wr_request *r, int64_t len, bool asks, int64_t said)
 {
     computing *c = apr_pcalloc(r->pool, sizeof(*c));
 
     c->len = len;
     c->asks = asks;
-    wr_request_append_computed(r, make, c);
+    wr_request_append_computed(r, make, c, said);
 }
 
 /* Streams: a thread writes the other end, slowly enough to be waited for. */
@@ -188,14 +189,22 @@ static wr_result handle(wr_request *r)
         return echo(r);
     }
     if (strcmp(name, "computed") == 0 || strcmp(name, "computed-op") == 0) {
-        append_computed(r, len, name[8] != '\0');
+        append_computed(r, len, name[8] != '\0', -1);
+        return WR_OK;
+    }
+    if (strcmp(name, "computed-length") == 0) {
+        append_computed(r, len, false, len);
+        return WR_OK;
+    }
+    if (strcmp(name, "computed-short") == 0) {
+        append_computed(r, len / 2, false, len);
         return WR_OK;
     }
     if (strcmp(name, "mixed") == 0) {
         wr_request_puts(r, "begin ");
-        append_computed(r, len, false);
+        append_computed(r, len, false, -1);
         wr_request_puts(r, " middle ");
-        append_computed(r, len, true);
+        append_computed(r, len, true, -1);
         wr_request_puts(r, " end");
         return append_stream(r, true, len, -1);
     }
