@@ -32,7 +32,8 @@ typedef struct wr_command_call {
     const wr_directive *directive; /**< where it stands; its children */
     wr_server *server;             /**< the one it is for */
     wr_dir_config *dir;            /**< the section's, or the server's own */
-    const char *dir_path;          /**< of the section, or NULL */
+    const wr_section *section;     /**< the innermost one, or NULL */
+    const char *dir_path;          /**< its path, or NULL */
     unsigned context;              /**< one WR_IN_* bit */
     apr_pool_t *pool;              /**< lives as long as the configuration */
     apr_pool_t *temp_pool;         /**< until it is all read */

@@ -41,7 +41,7 @@ struct wr_server {
     apr_array_header_t *addresses; /**< const char *, of <VirtualHost> */
     wr_config_vector config;       /**< per server */
     wr_dir_config *dir_config;     /**< outside all sections */
-    apr_array_header_t *sections;  /**< wr_section *, <Directory> */
+    apr_array_header_t *sections;  /**< wr_section *, outside others */
     const char *document_root;
     wr_root *root; /**< document_root opened; NULL before */
     wr_log *error_log;
@@ -68,15 +68,27 @@ enum {
 struct wr_dir_config {
     wr_config_vector config; /**< per directory */
     uint64_t inactive;       /**< bit wr_module.index: see wr_module.inactive */
+    bool is_lent; /**< made for one request, in its pool: not to be kept */
 };
 
-/** A <Directory> section. */
-typedef struct wr_section {
-    const char *path; /**< absolute, ends in "/" */
-    int depth;        /**< slashes in path: shorter is merged first */
+typedef enum wr_section_kind {
+    WR_SECTION_DIRECTORY,
+    WR_SECTION_FILES,
+    WR_SECTION_LOCATION
+} wr_section_kind;
+
+/** A <Directory>, <Files> or <Location> section, or the Match form of one. */
+struct wr_section {
+    wr_section_kind kind;
+    const char *path; /**< as written; a directory's is absolute, ends in "/" */
+    size_t len;
+    int depth;             /**< slashes in path: shorter is merged first */
+    bool is_pattern;       /**< with *, ? or [...] */
+    const wr_regex *regex; /**< path is one; or NULL */
     wr_dir_config *dir;
+    apr_array_header_t *files; /**< wr_section *: the <Files> inside it */
     const wr_directive *directive;
-} wr_section;
+};
 
 /** Options: WR_OPT_* bits. */
 WR_API unsigned wr_dir_options(const wr_dir_config *dir);

@@ -13,8 +13,6 @@
 
 #include <apr_pools.h>
 
-typedef struct wr_regex wr_regex;
-
 /** Flags of wr_regex_compile(). */
 enum {
     WR_REGEX_NOCASE = 1 /**< "a" matches "A" too */

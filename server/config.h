@@ -78,7 +78,8 @@ typedef struct wr__config {
     int64_t quantum;          /**< SendQuantum: bytes to one client in a turn */
     int64_t drain_timeout_ns; /**< GracefulShutdownTimeout */
 
-    int server_tokens; /**< a wr__tokens */
+    int server_tokens;      /**< a wr__tokens */
+    bool strict_host_check; /**< of any server */
 
     /* The main server's: see wr__core_server and wr__core_dir for each. */
     int limit_request_line;       /**< LimitRequestLine */
@@ -122,19 +123,34 @@ void wr__config_list_static(FILE *out);
 void wr__config_list_mpms(FILE *out);
 
 /**
- * The server for a Host (lower case, no port; may be NULL) among those of an
- * address; the address's default one if none fits.
+ * The server for a request that came by @a c, by the address at this end and
+ * Host (lower case, no port; may be NULL).
+ *
+ * @param is_named set: it is called by that name, not just the default one.
+ * @thread the connection's.
  */
-wr_server *wr__server_find(const wr__config *config,
-                           const struct wr_listener *listener,
-                           const char *host);
+wr_server *wr__server_for(const wr__config *config, const wr_conn *c,
+                          const char *host, bool *is_named);
+
+/** The server for connections to a listener, before more is known. */
+wr_server *wr__server_default(const wr__config *config,
+                              const struct wr_listener *listener);
 
 /**
- * The merged configuration for a directory: path is absolute and ends in "/".
- * All merges were made when the configuration was loaded.
- * @thread any; takes no lock.
+ * What holds for a request: the server's own, then <Directory> from the
+ * shortest to the longest, <DirectoryMatch>, <Files> and <Location>.
+ *
+ * @param uri  decoded, without a query; NULL or "*": no <Location> holds.
+ * @param path absolute, a directory's ends in "/"; NULL: not known yet, and
+ *        only <Location> is looked at.
+ * @param pool the request's.  What is returned lives as long as the server,
+ *        unless it says is_lent: then as long as this.
+ * @return NULL if a regular expression gave up: nobody knows what holds.
+ * @thread any; takes a lock only for a combination of sections that was never
+ *         met before.
  */
-wr_dir_config *wr__dir_config_find(const wr_server *server, const char *path);
+wr_dir_config *wr__dir_config_for(const wr_server *server, const char *uri,
+                                  const char *path, apr_pool_t *pool);
 
 /** The root for a directory: opened now, or found among those open. */
 wr_root *wr__root_open(const char *path, apr_pool_t *pool,

@@ -250,8 +250,10 @@ const wr__error_doc *wr__core_error_doc(const wr_dir_config *dir, int status)
 const char *wr__set_allow_override(wr_command_call *call, void *config,
                                    int argc, const char *const *argv)
 {
-    (void)call;
     (void)config;
+    if (call->section->kind != WR_SECTION_DIRECTORY || call->section->regex) {
+        return "can stand only in <Directory> without a regular expression";
+    }
     if (argc != 1 || strcasecmp(argv[0], "None") != 0) {
         return "only None is possible: there are no .htaccess files; put "
                "what they say into <Directory>";

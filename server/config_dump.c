@@ -39,6 +39,19 @@ static void dump_listens(const wr__config *config, FILE *out)
     }
 }
 
+static void dump_sections(const apr_array_header_t *sections,
+                          const char *indent, FILE *out)
+{
+    for (int i = 0; sections && i < sections->nelts; i++) {
+        const wr_section *s = APR_ARRAY_IDX(sections, i, const wr_section *);
+
+        fprintf(out, "%s<%s %s%s> (%s:%d)\n", indent, s->directive->name,
+                s->regex && s->directive->argc == 2 ? "~ " : "", s->path,
+                s->directive->file, s->directive->line);
+        dump_sections(s->files, "        ", out);
+    }
+}
+
 static void dump_server(const wr_server *s, FILE *out)
 {
     for (int i = 0; i < s->addresses->nelts; i++) {
@@ -55,13 +68,7 @@ static void dump_server(const wr_server *s, FILE *out)
                 *s->document_root ? s->document_root : "/",
                 residency_text(s->root));
     }
-    for (int i = 0; i < s->sections->nelts; i++) {
-        const wr_section *section =
-            APR_ARRAY_IDX(s->sections, i, const wr_section *);
-
-        fprintf(out, "    <Directory %s> (%s:%d)\n", section->path,
-                section->directive->file, section->directive->line);
-    }
+    dump_sections(s->sections, "    ", out);
 }
 
 void wr__config_dump(const wr__config *config, FILE *out)

@@ -10,6 +10,8 @@
 
 #include "config_core.h"
 
+#include "wr_conn.h"
+#include "wr_end.h"
 #include "wr_log.h"
 #include "wr_mpm.h"
 
@@ -34,6 +36,9 @@ typedef struct address {
     apr_array_header_t *servers;  /* wr_server *, the default one first */
     apr_hash_t *names;            /* named, by name */
     apr_array_header_t *patterns; /* named */
+    /* address *: those of this machine that connections to a Listen without
+     * one may have come to, and that <VirtualHost>s name; NULL: none */
+    apr_array_header_t *locals;
 } address;
 
 /* A name, or a pattern of names.  Who stands first in the file wins. */
@@ -84,15 +89,6 @@ static void inherit_fields(wr_server *server, const wr_server *main_server)
     }
 }
 
-static wr_dir_config *make_dir_config(const wr__config *config)
-{
-    wr_dir_config *dir = apr_pcalloc(config->pool, sizeof(*dir));
-
-    dir->config = apr_pcalloc(config->pool,
-                              (size_t)config->modules->nelts * sizeof(void *));
-    return dir;
-}
-
 static wr_server *make_server(const wr__config *config, const char *file,
                               int line)
 {
@@ -107,7 +103,7 @@ static wr_server *make_server(const wr__config *config, const char *file,
     s->config =
         apr_pcalloc(pool, (size_t)config->modules->nelts * sizeof(void *));
     s->config[wr__core_module.index] = wr__core_server_create(pool);
-    s->dir_config = make_dir_config(config);
+    s->dir_config = wr__dir_config_make(config, pool);
     return s;
 }
 
@@ -191,100 +187,8 @@ const char *wr__run_virtual_host(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
-/* The path of a <Directory>: absolute, plain, ended by a slash. */
-static const char *section_path(wr_command_call *call, int argc,
-                                const char *const *argv, const char **path)
-{
-    char *clean;
-    size_t len;
-
-    if (argc != 1 || argv[0][0] == '~') {
-        return "takes one path; regular expressions are not supported";
-    }
-    if (argv[0][0] != '/') {
-        return apr_psprintf(call->pool, "\"%.200s\" is not an absolute path",
-                            argv[0]);
-    }
-    if (apr_fnmatch_test(argv[0])) {
-        return apr_psprintf(call->pool,
-                            "\"%.200s\": wildcards are not supported", argv[0]);
-    }
-    if (apr_filepath_merge(&clean, "/", argv[0], 0, call->pool)
-        != APR_SUCCESS) {
-        return apr_psprintf(call->pool, "\"%.200s\" is not a path", argv[0]);
-    }
-    len = strlen(clean);
-    *path = clean[len - 1] == '/' ? clean
-                                  : apr_pstrcat(call->pool, clean, "/", NULL);
-    return NULL;
-}
-
-const char *wr__run_directory(wr_command_call *call, void *config, int argc,
-                              const char *const *argv)
-{
-    wr_section *section = apr_pcalloc(call->pool, sizeof(*section));
-    wr_command_call inside = *call;
-    const char *error = section_path(call, argc, argv, &section->path);
-
-    (void)config;
-    if (error) {
-        return error;
-    }
-    for (const char *c = section->path; *c; c++) {
-        section->depth += *c == '/';
-    }
-    section->directive = call->directive;
-    section->dir = make_dir_config(call->walk->config);
-    APR_ARRAY_PUSH(call->server->sections, wr_section *) = section;
-    inside.context = WR_IN_DIRECTORY;
-    inside.dir = section->dir;
-    inside.dir_path = section->path;
-    wr__walk_run(&inside, call->directive->first_child);
-    return NULL;
-}
-
 /* merging --------------------------------------------------------------------
  */
-
-typedef void *merge_fn(apr_pool_t *pool, const void *base, const void *add);
-
-/* A module's part: what holds where add is inside base. */
-static void *merge_part(void *base, void *add, merge_fn *merge,
-                        apr_pool_t *pool)
-{
-    if (!add) {
-        return base;
-    }
-    return base && merge ? merge(pool, base, add) : add;
-}
-
-static void mark_inactive(const wr__config *config, wr_dir_config *dir)
-{
-    dir->inactive = 0;
-    for (int i = 0; i < config->modules->nelts && i < 64; i++) {
-        const wr_module *m = APR_ARRAY_IDX(config->modules, i, wr_module *);
-
-        if (m->inactive && dir->config[i] && m->inactive(dir->config[i])) {
-            dir->inactive |= UINT64_C(1) << i;
-        }
-    }
-}
-
-static wr_dir_config *merge_dirs(const wr__config *config,
-                                 const wr_dir_config *base,
-                                 const wr_dir_config *add)
-{
-    wr_dir_config *merged = make_dir_config(config);
-
-    for (int i = 0; i < config->modules->nelts; i++) {
-        const wr_module *m = APR_ARRAY_IDX(config->modules, i, wr_module *);
-
-        merged->config[i] = merge_part(base->config[i], add->config[i],
-                                       m->merge_dir_config, config->pool);
-    }
-    mark_inactive(config, merged);
-    return merged;
-}
 
 static void merge_server(const wr__config *config, wr_server *server)
 {
@@ -294,125 +198,14 @@ static void merge_server(const wr__config *config, wr_server *server)
     for (int i = 0; i < config->modules->nelts; i++) {
         const wr_module *m = APR_ARRAY_IDX(config->modules, i, wr_module *);
 
-        server->config[i] = merge_part(base->config[i], server->config[i],
-                                       m->merge_server_config, config->pool);
+        server->config[i] =
+            wr__part_merge(base->config[i], server->config[i],
+                           m->merge_server_config, config->pool);
     }
-    server->dir_config =
-        merge_dirs(config, base->dir_config, server->dir_config);
+    server->dir_config = wr__dir_config_merge(config, base->dir_config,
+                                              server->dir_config, config->pool);
     server->sections =
         apr_array_append(config->pool, base->sections, server->sections);
-}
-
-/* Shorter first; among the same, as they stood.  There are few. */
-static void sort_sections(apr_array_header_t *sections)
-{
-    wr_section **s = (wr_section **)sections->elts;
-
-    for (int i = 1; i < sections->nelts; i++) {
-        wr_section *moved = s[i];
-        int j = i;
-
-        for (; j > 0 && s[j - 1]->depth > moved->depth; j--) {
-            s[j] = s[j - 1];
-        }
-        s[j] = moved;
-    }
-}
-
-/* directories ----------------------------------------------------------------
- */
-
-static int compare_entries(const void *a, const void *b)
-{
-    const wr__dir_entry *left = a, *right = b;
-
-    return strcmp(left->path, right->path);
-}
-
-static bool is_within(const char *path, const wr__dir_entry *entry)
-{
-    return strncmp(path, entry->path, entry->len) == 0;
-}
-
-/* Each path that a section names, once, sorted: what is around a path comes
- * before it. */
-static int list_paths(wr__dir_entry *entries, const wr_server *server)
-{
-    int count = server->sections->nelts, used = 0;
-
-    for (int i = 0; i < count; i++) {
-        entries[i].path =
-            APR_ARRAY_IDX(server->sections, i, const wr_section *)->path;
-        entries[i].len = strlen(entries[i].path);
-    }
-    qsort(entries, (size_t)count, sizeof(*entries), compare_entries);
-    for (int i = 0; i < count; i++) {
-        if (i == 0 || strcmp(entries[i].path, entries[i - 1].path) != 0) {
-            entries[used++] = entries[i];
-        }
-    }
-    return used;
-}
-
-/*
- * Sections whose paths are all beginnings of one path are beginnings of each
- * other.  So which ones hold in a directory is known by the longest, and there
- * are only as many combinations as paths: all are merged here, and nothing is
- * left to do while serving.
- */
-static void index_directories(const wr__config *config, wr_server *server)
-{
-    wr__core_server *core = wr__core_server_of(server);
-    wr__dir_entry *entries = apr_pcalloc(
-        config->pool, (size_t)server->sections->nelts * sizeof(*entries));
-
-    core->dir_count = list_paths(entries, server);
-    core->dirs = entries;
-    for (int i = 0; i < core->dir_count; i++) {
-        wr__dir_entry *e = &entries[i];
-
-        e->outer = i > 0 ? &entries[i - 1] : NULL;
-        while (e->outer && !is_within(e->path, e->outer)) {
-            e->outer = e->outer->outer;
-        }
-        e->merged = e->outer ? e->outer->merged : server->dir_config;
-        for (int j = 0; j < server->sections->nelts; j++) {
-            const wr_section *s =
-                APR_ARRAY_IDX(server->sections, j, const wr_section *);
-
-            if (strcmp(s->path, e->path) == 0) {
-                e->merged = merge_dirs(config, e->merged, s->dir);
-            }
-        }
-    }
-}
-
-/*
- * The last entry that does not sort after the path either is the innermost one
- * around it, or lies in that one too: strings that sort between a beginning of
- * the path and the path begin alike.
- */
-wr_dir_config *wr__dir_config_find(const wr_server *server, const char *path)
-{
-    const wr__core_server *core = wr__core_server_of(server);
-    const wr__dir_entry *e;
-    int low = 0, high = core->dir_count;
-
-    while (low < high) {
-        int middle = (low + high) / 2;
-
-        if (strcmp(core->dirs[middle].path, path) <= 0) {
-            low = middle + 1;
-        }
-        else {
-            high = middle;
-        }
-    }
-    e = low > 0 ? &core->dirs[low - 1] : NULL;
-    while (e && !is_within(path, e)) {
-        e = e->outer;
-    }
-    return e ? e->merged : server->dir_config;
 }
 
 /* names ----------------------------------------------------------------------
@@ -506,22 +299,97 @@ static void find_servers(address *a, const wr__config *config)
     }
 }
 
-static address *make_address(const wr__config *config, const wr__listen *l)
+static address *create_address(const wr__listen *l, int family,
+                               const unsigned char *bytes, apr_pool_t *pool)
 {
-    apr_pool_t *pool = config->pool;
     address *a = apr_pcalloc(pool, sizeof(*a));
 
     a->listen = l;
-    a->family = AF_UNSPEC;
-    if (l->address) {
-        a->family = strchr(l->address, ':') ? AF_INET6 : AF_INET;
-        inet_pton(a->family, l->address, a->bytes);
-    }
+    a->family = family;
+    memcpy(a->bytes, bytes, address_len(family));
     a->servers = apr_array_make(pool, 4, sizeof(wr_server *));
     a->patterns = apr_array_make(pool, 4, sizeof(named *));
     a->names = apr_hash_make(pool);
+    return a;
+}
+
+static const unsigned char zeros[sizeof(struct in6_addr)];
+
+static bool is_any(int family, const unsigned char *bytes)
+{
+    return family == AF_UNSPEC
+           || memcmp(bytes, zeros, address_len(family)) == 0;
+}
+
+/* Can a connection that came to a Listen without an address have come to this
+ * one of a <VirtualHost>? */
+static bool is_local_of(const address *a, const char *text, int *family,
+                        unsigned char *bytes, apr_pool_t *pool)
+{
+    apr_port_t port;
+
+    return is_any(a->family, a->bytes)
+           && parse_host_address(text, family, bytes, &port, pool)
+           && (port == 0 || port == a->listen->port) && !is_any(*family, bytes)
+           && (a->family == AF_UNSPEC || a->family == *family);
+}
+
+static address *find_local(const address *a, int family, const void *bytes)
+{
+    for (int i = 0; a->locals && i < a->locals->nelts; i++) {
+        address *local = APR_ARRAY_IDX(a->locals, i, address *);
+
+        if (local->family == family
+            && memcmp(local->bytes, bytes, address_len(family)) == 0) {
+            return local;
+        }
+    }
+    return NULL;
+}
+
+static void add_local(address *a, const char *text, const wr__config *config)
+{
+    apr_pool_t *pool = config->pool;
+    unsigned char bytes[sizeof(struct in6_addr)];
+    int family;
+    address *local;
+
+    if (!is_local_of(a, text, &family, bytes, pool)
+        || find_local(a, family, bytes)) {
+        return;
+    }
+    local = create_address(a->listen, family, bytes, pool);
+    find_servers(local, config);
+    add_names(local, pool);
+    if (!a->locals) {
+        a->locals = apr_array_make(pool, 2, sizeof(address *));
+    }
+    APR_ARRAY_PUSH(a->locals, address *) = local;
+}
+
+static void add_locals(address *a, const wr__config *config)
+{
+    for (const wr_server *s = config->main_server->next; s; s = s->next) {
+        for (int i = 0; i < s->addresses->nelts; i++) {
+            add_local(a, APR_ARRAY_IDX(s->addresses, i, const char *), config);
+        }
+    }
+}
+
+static address *make_address(const wr__config *config, const wr__listen *l)
+{
+    unsigned char bytes[sizeof(struct in6_addr)] = {0};
+    int family = AF_UNSPEC;
+    address *a;
+
+    if (l->address) {
+        family = strchr(l->address, ':') ? AF_INET6 : AF_INET;
+        inet_pton(family, l->address, bytes);
+    }
+    a = create_address(l, family, bytes, config->pool);
     find_servers(a, config);
-    add_names(a, pool);
+    add_names(a, config->pool);
+    add_locals(a, config);
     return a;
 }
 
@@ -531,14 +399,17 @@ static void check_reachable(const wr__config *config, const wr_server *server,
 {
     for (int i = 0; i < server->addresses->nelts; i++) {
         const char *text = APR_ARRAY_IDX(server->addresses, i, const char *);
+        unsigned char bytes[sizeof(struct in6_addr)];
         bool found = false;
+        int family;
 
         for (int j = 0; !found && j < config->addresses->nelts; j++) {
             const address *a =
                 APR_ARRAY_IDX(config->addresses, j, const address *);
 
             found = fits(a, text, true, config->pool)
-                    || fits(a, text, false, config->pool);
+                    || fits(a, text, false, config->pool)
+                    || is_local_of(a, text, &family, bytes, config->pool);
         }
         if (!found) {
             wr__errors_add(errors, server->file, server->line,
@@ -566,6 +437,8 @@ static void copy_limits(wr__config *config)
     for (const wr_server *s = config->main_server; s; s = s->next) {
         int fields = wr__core_server_of(s)->limit_request_fields;
 
+        config->strict_host_check |=
+            wr__core_server_of(s)->strict_host_check != 0;
         if (fields > config->limit_request_fields) {
             config->limit_request_fields = fields;
         }
@@ -576,14 +449,13 @@ void wr__servers_finish(wr__config *config, wr__errors *errors)
 {
     wr_server *main_server = config->main_server;
 
-    mark_inactive(config, main_server->dir_config);
+    wr__dir_config_mark(config, main_server->dir_config);
     for (wr_server *s = main_server->next; s; s = s->next) {
         merge_server(config, s);
     }
     copy_limits(config);
     for (wr_server *s = main_server; s; s = s->next) {
-        sort_sections(s->sections);
-        index_directories(config, s);
+        wr__sections_index(config, s);
     }
     for (int i = 0; i < config->listens->nelts; i++) {
         APR_ARRAY_PUSH(config->addresses, address *) = make_address(
@@ -598,7 +470,6 @@ void wr__servers_finish(wr__config *config, wr__errors *errors)
  * of each family, which are unspecified. */
 static bool is_listener_of(const address *a, const wr_listener *l)
 {
-    static const unsigned char zeros[sizeof(struct in6_addr)];
     int family = l->addr.any.sa_family;
     const void *bytes = family == AF_INET6 ? (const void *)&l->addr.v6.sin6_addr
                                            : (const void *)&l->addr.v4.sin_addr;
@@ -612,6 +483,7 @@ static bool is_listener_of(const address *a, const wr_listener *l)
                      && memcmp(bytes, a->bytes, address_len(family)) == 0;
 }
 
+/* Who is called so, or NULL. */
 static wr_server *find_by_name(const address *a, const char *host)
 {
     const named *n = apr_hash_get(a->names, host, APR_HASH_KEY_STRING);
@@ -626,22 +498,71 @@ static wr_server *find_by_name(const address *a, const char *host)
             return p->server;
         }
     }
-    return n ? n->server : APR_ARRAY_IDX(a->servers, 0, wr_server *);
+    return n ? n->server : NULL;
 }
 
-wr_server *wr__server_find(const wr__config *config,
-                           const wr_listener *listener, const char *host)
+static const address *find_address(const wr__config *config,
+                                   const wr_listener *listener)
 {
-    for (int i = 0; config->main_server->next && i < config->addresses->nelts;
-         i++) {
+    for (int i = 0; i < config->addresses->nelts; i++) {
         const address *a = APR_ARRAY_IDX(config->addresses, i, const address *);
 
         if (is_listener_of(a, listener)) {
-            return host ? find_by_name(a, host)
-                        : APR_ARRAY_IDX(a->servers, 0, wr_server *);
+            return a;
         }
     }
-    return config->main_server;
+    return NULL;
+}
+
+/* The part of an address that the connection came to, if some virtual host is
+ * particular about it: only then does anybody ask the kernel. */
+static const address *narrow(const address *a, const wr_conn *c)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } here;
+    socklen_t len = sizeof(here);
+    const address *local;
+
+    if (!a->locals || getsockname(c->ends->fd, &here.any, &len) != 0) {
+        return a;
+    }
+    local = find_local(a, here.any.sa_family,
+                       here.any.sa_family == AF_INET6
+                           ? (const void *)&here.v6.sin6_addr
+                           : (const void *)&here.v4.sin_addr);
+    return local ? local : a;
+}
+
+static wr_server *default_server(const address *a)
+{
+    return APR_ARRAY_IDX(a->servers, 0, wr_server *);
+}
+
+wr_server *wr__server_for(const wr__config *config, const wr_conn *c,
+                          const char *host, bool *is_named)
+{
+    const address *a = find_address(config, c->listener);
+    wr_server *server;
+
+    *is_named = false;
+    if (!a) {
+        return config->main_server;
+    }
+    a = narrow(a, c);
+    server = host ? find_by_name(a, host) : NULL;
+    *is_named = server != NULL;
+    return server ? server : default_server(a);
+}
+
+wr_server *wr__server_default(const wr__config *config,
+                              const wr_listener *listener)
+{
+    const address *a = find_address(config, listener);
+
+    return a ? default_server(a) : config->main_server;
 }
 
 /* logs ------------------------------------------------------------------------

@@ -10,13 +10,8 @@
 #include "config_walk.h"
 #include "module_load.h"
 
-/** Directories that sections say something about, with what holds there. */
-typedef struct wr__dir_entry {
-    const char *path; /**< as in wr_section */
-    size_t len;
-    const struct wr__dir_entry *outer; /**< the next one around it, or NULL */
-    wr_dir_config *merged;
-} wr__dir_entry;
+/** The sections of a server, as they are looked up: config_section.c. */
+typedef struct wr__sections wr__sections;
 
 /** RequestReadTimeout, of a head or a body.  The time grows by a second for
  *  every min_rate bytes that have come, up to max_ns. */
@@ -51,13 +46,12 @@ typedef struct wr__core_server {
     int limit_request_field_size;
     int64_t limit_request_head;
     wr__read_timeout head_timeout, body_timeout;
-    int trace;                 /**< a wr__trace */
-    int merge_slashes;         /**< MergeSlashes: "//" in a path is "/" */
-    int strict_host_check;     /**< a Host that no server has: 400 */
-    int encoded_slashes;       /**< a wr__encoded_slashes */
-    const char *error_log;     /**< of a virtual host, its own; or NULL */
-    const wr__dir_entry *dirs; /**< sorted by path */
-    int dir_count;
+    int trace;             /**< a wr__trace */
+    int merge_slashes;     /**< MergeSlashes: "//" in a path is "/" */
+    int strict_host_check; /**< a Host that no server has: 400 */
+    int encoded_slashes;   /**< a wr__encoded_slashes */
+    const char *error_log; /**< of a virtual host, its own; or NULL */
+    wr__sections *sections;
 } wr__core_server;
 
 #define wr__core_server_of(server) \
@@ -75,9 +69,33 @@ wr_server *wr__server_create(const wr__config *config, const char *file);
 /** Note that the field at @a offset of wr_server was given. */
 void wr__server_mark(wr_server *server, size_t offset);
 
-/** <VirtualHost> and <Directory>. */
+/** <VirtualHost>. */
 wr_command_fn wr__run_virtual_host;
+
+/** Sections of a server, and <Files>, also in <Directory>; and their Match
+ *  forms. */
 wr_command_fn wr__run_directory;
+wr_command_fn wr__run_directory_match;
+wr_command_fn wr__run_files;
+wr_command_fn wr__run_files_match;
+wr_command_fn wr__run_location;
+wr_command_fn wr__run_location_match;
+
+/** What a section says, before anything is said. */
+wr_dir_config *wr__dir_config_make(const wr__config *config, apr_pool_t *pool);
+/** What holds where @a add is inside @a base. */
+wr_dir_config *wr__dir_config_merge(const wr__config *config,
+                                    const wr_dir_config *base,
+                                    const wr_dir_config *add, apr_pool_t *pool);
+/** One module's part of that. */
+typedef void *wr__merge_fn(apr_pool_t *pool, const void *base, const void *add);
+void *wr__part_merge(void *base, void *add, wr__merge_fn *merge,
+                     apr_pool_t *pool);
+/** Note which modules have nothing to do there. */
+void wr__dir_config_mark(const wr__config *config, wr_dir_config *dir);
+/** Lay a server's sections out for being looked up.  Its own dir_config and
+ *  server->sections are complete. */
+void wr__sections_index(const wr__config *config, wr_server *server);
 
 /** Main into virtual hosts, servers into their sections, and all that is
  *  looked up while serving. */

@@ -129,7 +129,7 @@ const char *wr__context_text(unsigned context, apr_pool_t *pool)
         const char *text;
     } places[] = {{WR_IN_GLOBAL, "outside all sections"},
                   {WR_IN_SERVER, "in <VirtualHost>"},
-                  {WR_IN_DIRECTORY, "in <Directory>"},
+                  {WR_IN_DIRECTORY, "in <Directory>, <Files>, <Location>"},
                   {WR_IN_MPM, "in <MPM>"}};
     const char *text = "";
     unsigned left = context;
@@ -388,9 +388,13 @@ static void *config_for(const known_command *known, const wr_command_call *call)
 
 static const char *misplaced(const wr_command *c, const wr_command_call *call)
 {
+    const char *here = call->section
+                           ? apr_psprintf(call->temp_pool, "in <%s>",
+                                          call->section->directive->name)
+                           : wr__context_text(call->context, call->temp_pool);
+
     return apr_psprintf(
-        call->temp_pool, "can't stand %s, only %s",
-        wr__context_text(call->context, call->temp_pool),
+        call->temp_pool, "can't stand %s, only %s", here,
         wr__context_text(wr__command_context(c), call->temp_pool));
 }
 

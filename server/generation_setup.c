@@ -73,7 +73,7 @@ static apr_status_t bind_all(wr__setup *setup, const wr__setup_options *options,
     for (int i = 0; i < setup->listeners->nelts; i++) {
         wr_listener *l = APR_ARRAY_IDX(setup->listeners, i, wr_listener *);
         l->protocol = &wr__http_protocol;
-        l->server = wr__server_find(setup->config, l, NULL);
+        l->server = wr__server_default(setup->config, l);
     }
     return APR_SUCCESS;
 }

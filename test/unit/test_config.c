@@ -6,6 +6,7 @@
  * Modules and MPMs are made up and "compiled in": the table of such is this
  * file's.
  */
+#include "wr_conn.h"
 #include "wr_file.h"
 #include "wr_hook.h"
 #include "wr_mpm.h"
@@ -242,9 +243,14 @@ static void expect_errors(const char *text, const char *errors)
     assert_null(config);
 }
 
+static wr_dir_config *dir_config_at(const wr_server *server, const char *path)
+{
+    return wr__dir_config_for(server, NULL, path, pool);
+}
+
 static const fake_config *dir_at(const wr_server *server, const char *path)
 {
-    return wr_dir_config_of(wr__dir_config_find(server, path), &fake_module);
+    return wr_dir_config_of(dir_config_at(server, path), &fake_module);
 }
 
 static int set_up(void **state)
@@ -499,24 +505,26 @@ static void test_users(void **state)
 static void test_form_errors(void **state)
 {
     (void)state;
-    expect_errors("LoadModule fake_module x\nTimeout\nTimeout 1 2\nFakePair\n"
-                  "FakePair 1 2 3\nFakeNone x\n<Listen 81>\n</Listen>\n"
-                  "Directory /\n<VirtualHost>\n</VirtualHost>\nMPM\n",
-                  "~/x.conf:3: Timeout takes 1 argument, not 0; write Timeout "
-                  "time\n"
-                  "~/x.conf:4: Timeout takes 1 argument, not 2; write Timeout "
-                  "time\n"
-                  "~/x.conf:5: FakePair takes 1 to 2 arguments, not 0; write "
-                  "FakePair one [two]\n"
-                  "~/x.conf:6: FakePair takes 1 to 2 arguments, not 3; write "
-                  "FakePair one [two]\n"
-                  "~/x.conf:7: FakeNone takes no arguments, not 1; write "
-                  "FakeNone\n"
-                  "~/x.conf:8: Listen is not a section\n"
-                  "~/x.conf:10: <Directory> is a section: <Directory path>\n"
-                  "~/x.conf:11: <VirtualHost> takes at least 1 argument, not "
-                  "0; write <VirtualHost address[:port] ...>\n"
-                  "~/x.conf:13: MPM takes 1 argument, not 0; write MPM name");
+    expect_errors(
+        "LoadModule fake_module x\nTimeout\nTimeout 1 2\nFakePair\n"
+        "FakePair 1 2 3\nFakeNone x\n<Listen 81>\n</Listen>\n"
+        "Directory /\n<VirtualHost>\n</VirtualHost>\nMPM\n",
+        "~/x.conf:3: Timeout takes 1 argument, not 0; write Timeout "
+        "time\n"
+        "~/x.conf:4: Timeout takes 1 argument, not 2; write Timeout "
+        "time\n"
+        "~/x.conf:5: FakePair takes 1 to 2 arguments, not 0; write "
+        "FakePair one [two]\n"
+        "~/x.conf:6: FakePair takes 1 to 2 arguments, not 3; write "
+        "FakePair one [two]\n"
+        "~/x.conf:7: FakeNone takes no arguments, not 1; write "
+        "FakeNone\n"
+        "~/x.conf:8: Listen is not a section\n"
+        "~/x.conf:10: <Directory> is a section: <Directory path|~ regex>"
+        "\n"
+        "~/x.conf:11: <VirtualHost> takes at least 1 argument, not "
+        "0; write <VirtualHost address[:port] ...>\n"
+        "~/x.conf:13: MPM takes 1 argument, not 0; write MPM name");
 }
 
 static void test_place_errors(void **state)
@@ -879,13 +887,13 @@ static void test_virtual_host_errors(void **state)
     (void)state;
     expect_errors("<VirtualHost name:80>\nNonsense\n</VirtualHost>\n"
                   "<VirtualHost *:81>\n</VirtualHost>\n"
-                  "<VirtualHost 127.0.0.1:80>\nNonsense\n</VirtualHost>\n",
+                  "<VirtualHost 127.0.0.1:82>\nNonsense\n</VirtualHost>\n",
                   "~/x.conf:2: <VirtualHost>: \"name:80\" is not *, IPv4 or "
                   "[IPv6], with :PORT or without\n"
                   "~/x.conf:8: unknown directive Nonsense\n"
                   "~/x.conf:5: <VirtualHost *:81> fits no Listen: there must "
                   "be one of the same address and port\n"
-                  "~/x.conf:7: <VirtualHost 127.0.0.1:80> fits no Listen: "
+                  "~/x.conf:7: <VirtualHost 127.0.0.1:82> fits no Listen: "
                   "there must be one of the same address and port");
 }
 
@@ -919,9 +927,8 @@ static void test_directories(void **state)
     assert_string_equal(dir_at(v, "/b/")->text, "mv");
     assert_string_equal(dir_at(v, "/a/z/")->text, "mv1V");
     assert_string_equal(dir_at(v, "/a/b/c/")->text, "mv1V2+3");
-    assert_ptr_equal(wr__dir_config_find(s, "/a/b/x/"),
-                     wr__dir_config_find(s, "/a/b/y/"));
-    assert_ptr_equal(wr__dir_config_find(s, "/z/"), s->dir_config);
+    assert_ptr_equal(dir_config_at(s, "/a/b/x/"), dir_config_at(s, "/a/b/y/"));
+    assert_ptr_equal(dir_config_at(s, "/z/"), s->dir_config);
 }
 
 static void test_inactive(void **state)
@@ -936,8 +943,8 @@ static void test_inactive(void **state)
     s = config->main_server;
     bit = UINT64_C(1) << fake_module.index;
     assert_int_equal(s->dir_config->inactive & bit, bit);
-    assert_int_equal(wr__dir_config_find(s, "/a/")->inactive & bit, 0);
-    assert_int_equal(wr__dir_config_find(s, "/b/")->inactive & bit, bit);
+    assert_int_equal(dir_config_at(s, "/a/")->inactive & bit, 0);
+    assert_int_equal(dir_config_at(s, "/b/")->inactive & bit, bit);
     assert_int_equal(s->dir_config->inactive & 1, 0);
 }
 
@@ -952,25 +959,19 @@ static void test_handler_merge(void **state)
                 "</Directory>\n");
     s = config->main_server;
     assert_string_equal(wr__core_handler(s->dir_config), "all");
-    assert_null(wr__core_handler(wr__dir_config_find(s, "/a/")));
-    assert_null(wr__core_handler(wr__dir_config_find(s, "/a/b/")));
-    assert_string_equal(wr__core_handler(wr__dir_config_find(s, "/a/b/c/")),
-                        "some");
+    assert_null(wr__core_handler(dir_config_at(s, "/a/")));
+    assert_null(wr__core_handler(dir_config_at(s, "/a/b/")));
+    assert_string_equal(wr__core_handler(dir_config_at(s, "/a/b/c/")), "some");
 }
 
 static void test_directory_errors(void **state)
 {
     (void)state;
-    expect_errors("<Directory a>\n</Directory>\n<Directory ~ x>\n"
-                  "</Directory>\n<Directory /a/*>\n</Directory>\n"
+    expect_errors("<Directory a>\n</Directory>\n"
                   "<Directory /a /b>\n</Directory>\n",
                   "~/x.conf:2: <Directory>: \"a\" is not an absolute path\n"
-                  "~/x.conf:4: <Directory>: takes one path; regular "
-                  "expressions are not supported\n"
-                  "~/x.conf:6: <Directory>: \"/a/*\": wildcards are not "
-                  "supported\n"
-                  "~/x.conf:8: <Directory>: takes one path; regular "
-                  "expressions are not supported");
+                  "~/x.conf:4: <Directory>: takes one path, or ~ and a regular "
+                  "expression");
 }
 
 /* names
@@ -994,7 +995,10 @@ static wr_listener listener_at(const char *address, uint16_t port)
 
 static int line_of(const wr_listener *l, const char *host)
 {
-    return wr__server_find(config, l, host)->line;
+    wr_conn conn = {.listener = l};
+    bool is_named;
+
+    return wr__server_for(config, &conn, host, &is_named)->line;
 }
 
 static void test_names(void **state)
@@ -1036,10 +1040,10 @@ static void test_no_virtual_host_fits(void **state)
     (void)state;
     expect_good("Listen 80\nListen 81\n<VirtualHost *:81>\nServerName a\n"
                 "</VirtualHost>\n");
-    assert_ptr_equal(wr__server_find(config, &l, "a"), config->main_server);
+    assert_int_equal(line_of(&l, "a"), 1);
+    assert_ptr_equal(wr__server_default(config, &l), config->main_server);
     l.port = 81;
-    assert_ptr_equal(wr__server_find(config, &l, NULL),
-                     config->main_server->next);
+    assert_ptr_equal(wr__server_default(config, &l), config->main_server->next);
 }
 
 /* lists
@@ -1084,7 +1088,7 @@ static void test_lists(void **state)
     text = printed(wr__config_list_directives);
     assert_non_null(strstr(text, "Timeout time (core)\n"));
     assert_non_null(strstr(text, "ThreadsPerChild threads (mpm_hybrid)\n"));
-    assert_non_null(strstr(text, "<Directory path> (core)\n"));
+    assert_non_null(strstr(text, "<Directory path|~ regex> (core)\n"));
     assert_non_null(strstr(text, "FakeText text (fake)\n"));
 }
 
