@@ -82,7 +82,8 @@ def refusal(check, text, line, *args, **kw):
     ("RequestReadTimeout body=x\n", 1,
      'RequestReadTimeout: "x" is not a time such as 5, 500ms, 2min or 1h'),
     ("RequestReadTimeout foot=5\n", 1,
-     'RequestReadTimeout: "foot=5" is neither header=TIME nor body=TIME'),
+     'RequestReadTimeout: "foot=5" is neither header=TIME nor body=TIME, '
+     "TIME being 20, 20,MinRate=500 or 20-40,MinRate=500"),
     ("Listen 0\n", 1,
      'Listen: "0" is not PORT, IPv4:PORT or [IPv6]:PORT with a port of 1 to '
      "65535"),
