@@ -34,7 +34,7 @@ typedef struct loading {
     const char *server_root;
     const char *modules_dir;
     const char *file;
-    const char *assumed_mpm;        /* for <IfModule mpm_...> */
+    const char *assumed_mpm;        /* for <IfModule mpm_...> and the like */
     bool asked_for_mpm;             /* there was one */
     bool module_missing;            /* a LoadModule failed */
     wr_module *mpm;                 /* chosen in the files, or NULL */
@@ -157,6 +157,25 @@ static bool has_module(void *baton, const char *written)
     return wr_module_find(name) != NULL;
 }
 
+static bool has_directive(void *baton, const char *name)
+{
+    loading *l = baton;
+    apr_array_header_t *modules = wr__modules_list(l->temp_pool);
+    const wr_module *mpm = wr__module_at_hand(
+        apr_pstrcat(l->temp_pool, "mpm_", l->assumed_mpm, NULL), l->modules_dir,
+        l->temp_pool);
+
+    for (int i = 0; i < modules->nelts; i++) {
+        const wr_module *m = APR_ARRAY_IDX(modules, i, const wr_module *);
+
+        if (wr__command_find(m->commands, name)) {
+            return true;
+        }
+    }
+    l->asked_for_mpm = true;
+    return mpm && mpm->mpm && wr__command_find(mpm->mpm->commands, name);
+}
+
 /* Lines of -C or -c. */
 static void read_lines(wr__reader *reader, const char *name,
                        const apr_array_header_t *lines, apr_pool_t *pool)
@@ -178,6 +197,7 @@ static void read_all(loading *l)
         .server_root = l->server_root,
         .seen = see_directive,
         .has_module = has_module,
+        .has_directive = has_directive,
         .baton = l,
     };
     wr__reader *reader = wr__reader_create(&options);

@@ -345,28 +345,71 @@ static void push_section(wr__reader *r, source *src, open_kind kind,
     s->tail = directive ? &directive->first_child : NULL;
 }
 
-/* Is the condition of <IfDefine> or <IfModule> true? */
-static bool is_true(wr__reader *r, source *src, const char *name,
-                    const char *condition)
-{
-    bool wanted = true, found;
+typedef bool condition_fn(wr__reader *r, const char *name);
 
-    if (*condition == '!') {
-        wanted = false;
-        condition++;
+static bool is_defined(wr__reader *r, const char *name)
+{
+    return apr_hash_get(r->defines, name, APR_HASH_KEY_STRING);
+}
+
+static bool is_module(wr__reader *r, const char *name)
+{
+    return r->options.has_module
+           && r->options.has_module(r->options.baton, name);
+}
+
+static bool is_directive(wr__reader *r, const char *name)
+{
+    return r->options.has_directive
+           && r->options.has_directive(r->options.baton, name);
+}
+
+/* Of whatever kind. */
+static bool is_file(wr__reader *r, const char *name)
+{
+    apr_finfo_t info;
+    const char *path = wr__path_below(r->server_root, name, r->pool);
+    apr_status_t rv = apr_stat(&info, path, APR_FINFO_TYPE, r->pool);
+
+    return rv == APR_SUCCESS || rv == APR_INCOMPLETE;
+}
+
+/* Sections whose directives stand as if the section weren't there. */
+static const struct condition {
+    const char *name;
+    condition_fn *holds;
+} conditions[] = {
+    {"IfDefine", is_defined},
+    {"IfDirective", is_directive},
+    {"IfFile", is_file},
+    {"IfModule", is_module},
+    {NULL, NULL},
+};
+
+static const struct condition *find_condition(const char *name)
+{
+    for (const struct condition *c = conditions; c->name; c++) {
+        if (strcasecmp(c->name, name) == 0) {
+            return c;
+        }
     }
-    if (!*condition || strpbrk(condition, " \t\"'<>")) {
-        ERROR_AT(r, src, "<%s> takes one name, or one after a !", name);
+    return NULL;
+}
+
+/* Is it true of the name in @a args, or, after a "!", not true? */
+static bool is_true(wr__reader *r, source *src, const struct condition *c,
+                    const char *args)
+{
+    bool wanted = *args != '!';
+    const char *const *argv;
+    int argc;
+
+    if (wr__words_split(wanted ? args : args + 1, &argc, &argv, r->pool)
+        || argc != 1 || !argv[0][0] || strpbrk(argv[0], "\"'<>")) {
+        ERROR_AT(r, src, "<%s> takes one name, or one after a !", c->name);
         return false;
     }
-    if (strcasecmp(name, "IfDefine") == 0) {
-        found = apr_hash_get(r->defines, condition, APR_HASH_KEY_STRING);
-    }
-    else {
-        found = r->options.has_module
-                && r->options.has_module(r->options.baton, condition);
-    }
-    return found == wanted;
+    return c->holds(r, argv[0]) == wanted;
 }
 
 static const char *section_name(wr__reader *r, const char *text)
@@ -378,6 +421,7 @@ static const char *section_name(wr__reader *r, const char *text)
 static void open_line(wr__reader *r, source *src, const char *text)
 {
     const char *name = section_name(r, text);
+    const struct condition *condition = find_condition(name);
     char *args = apr_pstrdup(r->pool, skip_space(text + strlen(name)));
     size_t len = strlen(args);
     wr_directive *d = NULL;
@@ -393,9 +437,8 @@ static void open_line(wr__reader *r, source *src, const char *text)
     else {
         args[len - 1] = '\0';
         trim_end(args);
-        if (strcasecmp(name, "IfDefine") == 0
-            || strcasecmp(name, "IfModule") == 0) {
-            if (is_true(r, src, name, args)) {
+        if (condition) {
+            if (is_true(r, src, condition, args)) {
                 kind = OPEN_CONDITION;
             }
         }

@@ -3,9 +3,10 @@
  * directives.
  *
  * Knows the syntax, and of the directives only those that decide what is read:
- * Define, UnDefine, Include, IncludeOptional, <IfDefine>, <IfModule>.  These
- * leave no trace in the tree: what they let through stands where they stood.
- * Used by the one thread that reads the configuration.
+ * Define, UnDefine, Include, IncludeOptional, <IfDefine>, <IfDirective>,
+ * <IfFile>, <IfModule>.  These leave no trace in the tree: what they let
+ * through stands where they stood. Used by the one thread that reads the
+ * configuration.
  */
 #ifndef WR__CONFIG_READER_H
 #define WR__CONFIG_READER_H
@@ -36,6 +37,8 @@ typedef struct wr__reader_options {
                         const wr_directive *directive);
     /** For <IfModule>: the name as it is written there. */
     bool (*has_module)(void *baton, const char *name);
+    /** For <IfDirective>: in any case of letters. */
+    bool (*has_directive)(void *baton, const char *name);
     void *baton;
 } wr__reader_options;
 

@@ -325,6 +325,7 @@ static const char *mpms_with(const wr__walk *walk, const char *name,
 
 static void unknown_name(const wr__walk *walk, const wr_directive *d)
 {
+    const char *hint = wr__absent_hint(d->name);
     const char *first = NULL, *mpms, *module;
 
     if (walk->mpm) {
@@ -347,6 +348,11 @@ static void unknown_name(const wr__walk *walk, const wr_directive *d)
                        "%s belongs to a module that is not loaded: "
                        "LoadModule %s_module modules/mod_%s.so",
                        d->name, module, module);
+    }
+    else if (hint) {
+        wr__errors_add(walk->errors, d->file, d->line,
+                       "%s is httpd's, and is not supported: %s", d->name,
+                       hint);
     }
     else if (!walk->names_doubtful) {
         wr__errors_add(walk->errors, d->file, d->line, "unknown %s %.100s%s",

@@ -60,6 +60,9 @@ unsigned wr__command_context(const wr_command *command);
 /** An MPM's place in this configuration, made at first use. */
 wr__mpm_use *wr__walk_mpm(wr__walk *walk, const wr_mpm *mpm);
 
+/** httpd has it, Weir has not: what to do about it; or NULL. */
+const char *wr__absent_hint(const char *name);
+
 /** The directive of that name in a table, or NULL. */
 const wr_command *wr__command_find(const wr_command *table, const char *name);
 

@@ -7,6 +7,7 @@ server_sources = \
     server/child.c \
     server/child_process.c \
     server/compute.c \
+    server/config_absent.c \
     server/config_core.c \
     server/config_dir.c \
     server/config_dump.c \

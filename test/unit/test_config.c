@@ -558,7 +558,8 @@ static void test_unknown_names(void **state)
     (void)state;
     expect_errors(
         "Tiemout 5\nKeepAliv on\nXyzzyPlugh 1\n<Drectory />\n"
-        "Nonsense\n</Drectory>\nFakeText a\nThreadsPerChil 5\nOthrText x\n",
+        "Nonsense\n</Drectory>\nFakeText a\nThreadsPerChil 5\nOthrText x\n"
+        "EnableMMAP on\n<Limit GET>\n</Limit>\n",
         "~/x.conf:2: unknown directive Tiemout; did you mean "
         "Timeout?\n"
         "~/x.conf:3: unknown directive KeepAliv; did you mean "
@@ -571,7 +572,12 @@ static void test_unknown_names(void **state)
         "~/x.conf:9: unknown directive ThreadsPerChil; did you mean "
         "ThreadsPerChild?\n"
         "~/x.conf:10: unknown directive OthrText; did you mean "
-        "OtherText?");
+        "OtherText?\n"
+        "~/x.conf:11: EnableMMAP is httpd's, and is not supported: files are "
+        "not mapped into memory; CacheContent and EnableSendfile say how they "
+        "are sent\n"
+        "~/x.conf:12: Limit is httpd's, and is not supported: write Require "
+        "method, in <Location> or <Directory>");
 }
 
 static void test_names_of_a_missing_module(void **state)
@@ -810,6 +816,11 @@ static void test_if_module_mpm(void **state)
     assert_int_equal(config->listens->nelts, 1);
     assert_int_equal(config->main_server->timeout_ns, 7 * WR_SEC);
     expect_good("<IfModule mpm_hybrid>\nListen 81\n</IfModule>\n");
+    expect_good("<IfDirective ThreadsPerChild>\nNonsense\n</IfDirective>\n"
+                "<IfDirective loopbatch>\nListen 82\n</IfDirective>\n"
+                "<IfDirective Directory>\nMPM sped\n</IfDirective>\n"
+                "<IfDirective FakeText>\nNonsense\n</IfDirective>\n");
+    assert_int_equal(config->listens->nelts, 1);
     expect_errors("<IfModule mpm_hybrid>\nMPM mt\n</IfModule>\n",
                   "~/x.conf:1: the choice of the MPM depends on itself, by "
                   "<IfModule mpm_mt>");

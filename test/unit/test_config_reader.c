@@ -28,6 +28,12 @@ static bool has_module(void *baton, const char *name)
     return strcmp(name, "here") == 0;
 }
 
+static bool has_directive(void *baton, const char *name)
+{
+    (void)baton;
+    return strcasecmp(name, "Known") == 0;
+}
+
 static const char *seen(void *baton, wr__reader *reader, const wr_directive *d)
 {
     (void)baton;
@@ -44,6 +50,7 @@ static wr__reader *make_reader(void)
         .server_root = folder,
         .seen = seen,
         .has_module = has_module,
+        .has_directive = has_directive,
     };
 
     errors = wr__errors_create(pool);
@@ -300,6 +307,18 @@ static void test_conditions(void **state)
                 "<IfModule away>\nC\n</IfModule>\n"
                 "<X>\n<IfModule !away>\nD\n</IfModule>\n</X>\n",
                 "A[]@2 X[]@10{D[]@12}");
+    expect_tree("<IfDirective known>\nA\n</IfDirective>\n"
+                "<IfDirective !Known>\nB\n</IfDirective>\n"
+                "<IfDirective other>\nC\n</IfDirective>\n"
+                "<IfDirective !Other>\nD\n</IfDirective>\n",
+                "A[]@2 D[]@11");
+    write_file("is here", "");
+    expect_tree("<IfFile \"is here\">\nA\n</IfFile>\n"
+                "<IfFile !\"is here\">\nB\n</IfFile>\n"
+                "<IfFile away>\nC\n</IfFile>\n"
+                "<IfFile !/not/there>\nD\n</IfFile>\n"
+                "<IfFile />\nE\n</IfFile>\n",
+                "A[]@2 D[]@11 E[]@14");
     expect_tree("<IfDefine later>\nA\n</IfDefine>\nDefine later\n"
                 "<IfDefine later>\nB\n</IfDefine>\n",
                 "B[]@6");
@@ -322,10 +341,14 @@ static void test_condition_errors(void **state)
 {
     (void)state;
     expect_error("<IfDefine>\n</IfDefine>\n<IfModule a b>\n</IfModule>\n"
-                 "<IfModule !>\n</IfModule>\n",
+                 "<IfModule !>\n</IfModule>\n<IfFile \"\">\n</IfFile>\n"
+                 "<IfDirective ! a>\n</IfDirective>\n"
+                 "<IfDefine !a b>\n</IfDefine>\n",
                  "x.conf:1: <IfDefine> takes one name, or one after a !\n"
                  "x.conf:3: <IfModule> takes one name, or one after a !\n"
-                 "x.conf:5: <IfModule> takes one name, or one after a !");
+                 "x.conf:5: <IfModule> takes one name, or one after a !\n"
+                 "x.conf:7: <IfFile> takes one name, or one after a !\n"
+                 "x.conf:11: <IfDefine> takes one name, or one after a !");
 }
 
 static void test_seen(void **state)
