@@ -35,11 +35,23 @@ WR_API void wr_log_request(const wr_request *r, wr_log_level level,
                            apr_status_t status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+struct wr_command_call;
+
 /**
- * Open a log for many writers: a file to which whole lines are appended.
- * Same path, same log.  In the generation, before it forks.
+ * What a directive's argument says a log is: "|program ...", which is left as
+ * it is, or a path, made absolute.
  *
- * @param target a path.
+ * @return NULL, or what is wrong with it.
+ */
+WR_API const char *wr_log_target(const struct wr_command_call *call,
+                                 const char *text, const char **target);
+
+/**
+ * Open a log for many writers: a file to which whole lines are appended, or a
+ * program that reads them.  Same target, same log.  In the generation, before
+ * it forks.
+ *
+ * @param target a path or "|program ...".
  */
 WR_API apr_status_t wr_log_open(wr_log **log, const char *target,
                                 apr_pool_t *pool);
@@ -48,7 +60,7 @@ WR_API apr_status_t wr_log_open(wr_log **log, const char *target,
 
 /**
  * Space for a line of at most @a max bytes in the calling thread's ring.
- * Never fails and does not sleep while the log's file takes its lines.
+ * Never fails and does not sleep while the log takes its lines.
  */
 WR_API char *wr_log_begin(wr_log *log, wr_thread *self, size_t max);
 /** The line has @a len bytes, its line feed included. */

@@ -10,7 +10,8 @@
 typedef enum wr__note_kind {
     WR__NOTE_LISTENER,  /**< an address; a descriptor if newly bound */
     WR__NOTE_PID_FILE,  /**< a path */
-    WR__NOTE_ERROR_LOG, /**< a path, or "stderr" */
+    WR__NOTE_ERROR_LOG, /**< as ErrorLog says; a descriptor if a program; ""
+                             when that is about to end */
     WR__NOTE_TEXT,      /**< a line for the administrator */
     WR__NOTE_READY      /**< all children serve */
 } wr__note_kind;

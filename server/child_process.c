@@ -7,6 +7,7 @@
 #include "child_process.h"
 
 #include "child.h"
+#include "log_program.h"
 #include "title.h"
 
 #include "wr_log.h"
@@ -200,6 +201,7 @@ pid_t wr__child_process_fork(const wr__child_options *options)
     for (size_t i = 0; i < 2; i++) {
         close(options->own_fds[i]);
     }
+    wr__log_programs_forget();
     wr__title_set("weir:%s", options->config->mpm->name);
     if (!drop_privileges(options->config)) {
         exit(EXIT_FAILURE);

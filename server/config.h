@@ -62,7 +62,7 @@ typedef struct wr__config {
     apr_array_header_t *modules;   /**< wr_module *, by index */
     const char *server_root;
     const char *pid_file;
-    const char *error_log;    /**< path, or "stderr" */
+    const char *error_log;    /**< path, "stderr", "|...", "syslog..." */
     const char *user, *group; /**< as given, or NULL */
     uid_t uid;
     gid_t gid;

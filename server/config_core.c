@@ -13,6 +13,7 @@
 #include "wr_log.h"
 
 #include "config_server.h"
+#include "log_syslog.h"
 
 #include <apr_file_info.h>
 #include <apr_lib.h>
@@ -156,20 +157,25 @@ static const char *add_server_alias(wr_command_call *call, void *config,
     return NULL;
 }
 
-/* The path of an error log, or "stderr". */
+/* Where an error log goes: a file, "stderr", a program, or syslog. */
 static const char *set_error_log(wr_command_call *call, void *config, int argc,
                                  const char *const *argv)
 {
     wr_server *server = config;
     wr__config *whole = call->walk->config;
     const char *target = argv[0];
+    const char *error = NULL;
+    wr__syslog syslog;
 
     (void)argc;
-    if (target[0] == '|' || strncmp(target, "syslog", 6) == 0) {
-        return "is a file or \"stderr\"; pipes and syslog are not supported";
+    if (wr__syslog_is(target)) {
+        error = wr__syslog_parse(&syslog, target, call->temp_pool);
     }
-    if (strcmp(target, "stderr") != 0) {
-        target = wr_server_root_relative(call, target);
+    else if (strcmp(target, "stderr") != 0) {
+        error = wr_log_target(call, target, &target);
+    }
+    if (error) {
+        return error;
     }
     if (server == whole->main_server) {
         whole->error_log = target;
@@ -593,7 +599,7 @@ static const wr_command commands[] = {
      .run = set_error_log,
      .context = WR_IN_SERVERS,
      ONE_ARG,
-     .args = "file|stderr",
+     .args = "file|\"|program\"|syslog[:facility[:tag]]|stderr",
      .preset = WR_LOG_DIR "/error_log",
      .help = "Where errors are written to."},
     {.name = "LogLevel",

@@ -3,14 +3,16 @@
  * children that serve it.
  *
  * The generation's one thread.  It forks children, replaces those that die,
- * tells the master what it must know, and writes out the log rings.  It
- * accepts nothing and serves nobody.
+ * tells the master what it must know, writes out the log rings, and keeps the
+ * programs running that logs go to.  It accepts nothing and serves nobody.
  */
 #include "generation_main.h"
 
 #include "channel.h"
 #include "child_process.h"
+#include "generation_spawner.h"
 #include "listen.h"
+#include "log_program.h"
 #include "log_ring.h"
 #include "title.h"
 
@@ -38,12 +40,16 @@
 #define SHORT_LIFE     WR_SEC
 #define LONGEST_DELAY  (32 * WR_SEC)
 #define FLUSH_INTERVAL WR_SEC
+/* For programs to take the last lines; and how often they are offered. */
+#define FINISH_LIMIT (3 * WR_SEC)
+#define FINISH_TURN  (10 * WR_MS)
 
 typedef enum generation_phase {
     STARTING,
     SERVING,
     DRAINING,
-    STOPPING
+    STOPPING,
+    FINISHING /* no child is left: the last lines go to programs */
 } phase;
 
 /* A child's place. */
@@ -65,7 +71,7 @@ typedef struct generation {
     int signal_fd;
     int ready_fd;
     int64_t next_flush;
-    int64_t deadline; /* of DRAINING: stop; of STOPPING: kill */
+    int64_t deadline; /* of DRAINING: stop; STOPPING: kill; FINISHING: end */
     int exit_status;
 } generation;
 
@@ -166,7 +172,7 @@ static int count_children(const generation *g)
 
 static void stop(generation *g)
 {
-    if (g->phase != STOPPING) {
+    if (g->phase != STOPPING && g->phase != FINISHING) {
         g->phase = STOPPING;
         g->deadline = now_ns() + STOP_LIMIT;
         signal_children(g, SIGTERM);
@@ -319,6 +325,12 @@ static void log_start(const generation *g)
                  g->options->number, g->setup.config->mpm->name, addresses);
 }
 
+static bool logs_to_program(const generation *g)
+{
+    return wr__log_kind_of_target(g->setup.config->error_log)
+           == WR__LOG_PROGRAM;
+}
+
 static void tell_ready(generation *g)
 {
     const wr__config *config = g->setup.config;
@@ -328,7 +340,8 @@ static void tell_ready(generation *g)
         tell(g, WR__NOTE_LISTENER, l->name, is_old ? -1 : l->fd);
     }
     tell(g, WR__NOTE_PID_FILE, config->pid_file, -1);
-    tell(g, WR__NOTE_ERROR_LOG, config->error_log, -1);
+    tell(g, WR__NOTE_ERROR_LOG, config->error_log,
+         logs_to_program(g) ? wr__log_error_fd() : -1);
     log_start(g);
     tell(g, WR__NOTE_READY, "", -1);
 }
@@ -374,6 +387,8 @@ static void keep_deadlines(generation *g)
 static int milliseconds_to_next(const generation *g)
 {
     int64_t next = g->next_flush < g->deadline ? g->next_flush : g->deadline;
+    int64_t due = wr__log_programs_due();
+    next = due < next ? due : next;
     for (int i = 0; i < g->place_count; i++) {
         if (g->places[i].due < next) {
             next = g->places[i].due;
@@ -383,10 +398,21 @@ static int milliseconds_to_next(const generation *g)
     return left > 0 ? (int)((left + WR_MS - 1) / WR_MS) : 0;
 }
 
+static void wait_and_read(generation *g)
+{
+    struct pollfd fds[3] = {
+        {.fd = g->signal_fd, .events = POLLIN},
+        {.fd = g->ready_fd, .events = POLLIN},
+        {.fd = wr__spawner_fd(), .events = POLLIN}}; /* -1 is passed over */
+    if (poll(fds, 3, milliseconds_to_next(g)) > 0) {
+        read_signals(g);
+        read_ready(g);
+    }
+    wr__log_programs_turn();
+}
+
 static void keep_children(generation *g)
 {
-    struct pollfd fds[2] = {{.fd = g->signal_fd, .events = POLLIN},
-                            {.fd = g->ready_fd, .events = POLLIN}};
     for (;;) {
         if (g->phase == STARTING || g->phase == SERVING) {
             fork_due(g);
@@ -394,12 +420,37 @@ static void keep_children(generation *g)
         else if (count_children(g) == 0) {
             return;
         }
-        if (poll(fds, 2, milliseconds_to_next(g)) > 0) {
-            read_signals(g);
-            read_ready(g);
-        }
+        wait_and_read(g);
         keep_deadlines(g);
     }
+}
+
+/* A program may be behind, or just be started anew. */
+static void write_last_lines(generation *g)
+{
+    g->phase = FINISHING;
+    g->deadline = now_ns() + FINISH_LIMIT;
+    while (!wr__log_flush() || wr__log_programs_due() != WR_NEVER) {
+        if (now_ns() >= g->deadline) {
+            wr_log_error(NULL, WR_LOG_ERROR, 0,
+                         "generation %d: a log program does not read, lines "
+                         "are lost",
+                         g->options->number);
+            return;
+        }
+        g->next_flush = now_ns() + FINISH_TURN;
+        wait_and_read(g);
+    }
+}
+
+/* Programs end when nobody can write to them any more. */
+static void end_programs(const generation *g)
+{
+    if (g->setup.config != NULL && logs_to_program(g)) {
+        tell(g, WR__NOTE_ERROR_LOG, "", -1);
+    }
+    wr__log_close_programs(g->options->setup.is_detached);
+    wr__spawner_finish();
 }
 
 static void begin_life(const wr__generation_options *options)
@@ -419,24 +470,33 @@ static void begin_life(const wr__generation_options *options)
     }
 }
 
+static void serve(generation *g)
+{
+    g->exit_status = EXIT_FAILURE;
+    if (set_up(g) != APR_SUCCESS) {
+        return;
+    }
+    close_unused_listeners(g);
+    apr_status_t rv = open_events(g);
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_CRIT, rv, "could not open event descriptors");
+        return;
+    }
+    g->exit_status = EXIT_SUCCESS;
+    g->place_count = g->setup.config->processes;
+    g->places =
+        apr_pcalloc(g->pool, sizeof(*g->places) * (size_t)g->place_count);
+    keep_children(g);
+    write_last_lines(g);
+}
+
 int wr__generation_main(const wr__generation_options *options, apr_pool_t *pool)
 {
     generation g = {.options = options, .pool = pool, .deadline = WR_NEVER};
 
     begin_life(options);
     wr__log_reopen(); /* it may have been moved away since the master's open */
-    if (set_up(&g) != APR_SUCCESS) {
-        return EXIT_FAILURE;
-    }
-    close_unused_listeners(&g);
-    apr_status_t rv = open_events(&g);
-    if (rv != APR_SUCCESS) {
-        wr_log_error(NULL, WR_LOG_CRIT, rv, "could not open event descriptors");
-        return EXIT_FAILURE;
-    }
-    g.place_count = g.setup.config->processes;
-    g.places = apr_pcalloc(pool, sizeof(*g.places) * (size_t)g.place_count);
-    keep_children(&g);
-    wr__log_flush();
+    serve(&g);
+    end_programs(&g);
     return g.exit_status;
 }

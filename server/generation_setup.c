@@ -2,13 +2,15 @@
  * generation_setup.c - all that is done before the first child is forked.
  *
  * In a generation, or in the one process of -X; one thread, with the privileges
- * of the start.  Forks nothing.
+ * of the start.  Forks nothing but the spawner.
  */
 #include "generation_setup.h"
 
+#include "generation_spawner.h"
 #include "hook.h"
 #include "http_conn.h"
 #include "listen.h"
+#include "log_program.h"
 #include "log_ring.h"
 #include "pid_file.h"
 
@@ -78,10 +80,14 @@ static apr_status_t bind_all(wr__setup *setup, const wr__setup_options *options,
     return APR_SUCCESS;
 }
 
-/* A failed assertion or a sanitizer speaks to descriptor 2. */
-static apr_status_t redirect_stderr(const char *path)
+/* A failed assertion or a sanitizer speaks to descriptor 2; and it must not be
+ * the starter's any more. */
+static apr_status_t redirect_stderr(wr__log_kind kind, const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = kind == WR__LOG_PROGRAM
+                 ? fcntl(wr__log_error_fd(), F_DUPFD_CLOEXEC, 3)
+                 : open(kind == WR__LOG_FILE ? path : "/dev/null",
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
         return errno;
     }
@@ -94,10 +100,16 @@ static apr_status_t open_error_log(const wr__config *config,
                                    apr_pool_t *pool)
 {
     const char *path = config->error_log;
+    wr__log_kind kind = wr__log_kind_of_target(path);
+
+    wr__log_programs_settings(config->server_root, -1);
     apr_status_t rv = wr__log_error_open(path, pool);
-    if (rv == APR_SUCCESS && options->is_detached
-        && strcmp(path, "stderr") != 0) {
-        rv = redirect_stderr(path);
+    if (rv == APR_SUCCESS && options->is_detached && kind != WR__LOG_STDERR) {
+        rv = redirect_stderr(kind, path);
+    }
+    wr__log_error_borrow(-1); /* that was the generation's before */
+    if (kind == WR__LOG_FILE || kind == WR__LOG_PROGRAM) {
+        wr__log_programs_settings(config->server_root, wr__log_error_fd());
     }
     if (rv != APR_SUCCESS) {
         char text[128];
@@ -127,12 +139,32 @@ static void set_log_level(const wr__config *config)
                                               : WR_LOG_NOTICE);
 }
 
+/* Before modules are loaded and listeners bound; of -X when there is something
+ * to start, so that it is one process if it can be. */
+static apr_status_t start_spawner(const wr__setup_options *options)
+{
+    if (options->is_detached) {
+        wr__spawner_quiet();
+    }
+    if (options->is_single) {
+        return APR_SUCCESS;
+    }
+    apr_status_t rv = wr__spawner_start();
+    if (rv != APR_SUCCESS) {
+        fprintf(options->config->errors, "could not fork the spawner\n");
+    }
+    return rv;
+}
+
 apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
                            apr_pool_t *pool)
 {
     FILE *errors = options->config->errors;
-    apr_status_t rv;
+    apr_status_t rv = start_spawner(options);
 
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
     rv = wr__config_load(&setup->config, options->config, pool);
     if (rv != APR_SUCCESS) {
         return rv;

@@ -28,7 +28,8 @@ typedef struct wr__setup {
 } wr__setup;
 
 /**
- * Read the configuration, bind, raise limits, open logs, run post_config.
+ * Fork the spawner (of -X: when there is something to start), read the
+ * configuration, bind, raise limits, open logs, run post_config.
  *
  * @return 0, or a status after options->config->errors was told why.
  */

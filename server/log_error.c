@@ -5,13 +5,17 @@
  *
  * and, of a request, with `[client ADDRESS:PORT]` before the text and
  * `, request: "GET / HTTP/1.1"` at the end.  Any thread of any process; a line
- * is one write() to a file opened for appending, so that lines of several
- * writers do not mix.  All that was not in the server's own format is escaped:
- * no control character, no quote and no backslash stands in a line as itself,
- * so no client can forge one.  Uses no pool and no lock of its own.  What can't
- * be written is gone: there is nowhere to say so.
+ * is one write() to a file opened for appending, or to a pipe, for which it is
+ * cut to what the kernel takes as a whole, so that lines of several writers do
+ * not mix.  syslog is given time, level and process in its own form.  All that
+ * was not in the server's own format is escaped: no control character, no quote
+ * and no backslash stands in a line as itself, so no client can forge one. Uses
+ * no pool and no lock of its own.  What can't be written is gone: there is
+ * nowhere to say so.
  */
 #include "log_ring.h"
+
+#include "log_syslog.h"
 
 #include "wr_config.h"
 #include "wr_request.h"
@@ -19,6 +23,7 @@
 #include <apr_time.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,6 +39,7 @@ struct line {
 };
 
 static wr_log *main_log;
+static int fallback_fd = STDERR_FILENO;
 static _Atomic wr_log_level main_level = WR_LOG_NOTICE;
 
 static const char *const level_names[] = {
@@ -63,6 +69,19 @@ apr_status_t wr__log_error_open(const char *target, apr_pool_t *pool)
     apr_pool_cleanup_register(pool, log, forget_main_log,
                               apr_pool_cleanup_null);
     return APR_SUCCESS;
+}
+
+int wr__log_error_fd(void)
+{
+    return main_log ? wr__log_fd(main_log) : fallback_fd;
+}
+
+void wr__log_error_borrow(int fd)
+{
+    if (fallback_fd != STDERR_FILENO) {
+        close(fallback_fd);
+    }
+    fallback_fd = fd >= 0 ? fd : STDERR_FILENO;
 }
 
 void wr__log_error_level(wr_log_level level)
@@ -145,26 +164,61 @@ static void put_client(struct line *line, const wr_request *r)
     }
 }
 
-static void write_line(const wr_server *server, const struct line *line)
+static void write_whole(int fd, const struct line *line)
 {
-    const wr_log *log =
-        server && server->error_log ? server->error_log : main_log;
-    ssize_t n =
-        write(log ? wr__log_fd(log) : STDERR_FILENO, line->text, line->len);
+    ssize_t n = write(fd, line->text, line->len);
 
     (void)n;
+}
+
+static void cut(struct line *line, size_t max)
+{
+    if (line->len > max) {
+        line->len = max;
+        line->text[max - 1] = '\n';
+    }
+}
+
+static void write_line(wr_log *log, wr_log_level level, struct line *line)
+{
+    if (!log) {
+        if (fallback_fd != STDERR_FILENO) {
+            cut(line, PIPE_BUF);
+        }
+        write_whole(fallback_fd, line);
+        return;
+    }
+    switch (wr__log_kind_of(log)) {
+    case WR__LOG_PROGRAM:
+        cut(line, PIPE_BUF);
+        wr__log_append_line(log, line->text, line->len);
+        break;
+    case WR__LOG_SYSLOG:
+        if (!wr__syslog_send(wr__log_syslog(log), wr__log_fd(log), level,
+                             line->text, line->len - 1)) {
+            write_whole(fallback_fd, line);
+        }
+        break;
+    case WR__LOG_STDERR:
+    case WR__LOG_FILE:
+        write_whole(wr__log_fd(log), line);
+        break;
+    }
 }
 
 /** A line from its parts; @a r may be NULL.  errno is kept. */
 static void log_line(const wr_server *server, const wr_request *r,
                      wr_log_level level, apr_status_t status, const char *text)
 {
+    wr_log *log = server && server->error_log ? server->error_log : main_log;
     int kept_errno = errno;
     char reason[256];
     struct line line;
 
     line.len = 0;
-    put_head(&line, level);
+    if (!log || wr__log_kind_of(log) != WR__LOG_SYSLOG) {
+        put_head(&line, level);
+    }
     if (r) {
         put_client(&line, r);
     }
@@ -180,7 +234,7 @@ static void log_line(const wr_server *server, const wr_request *r,
         put_format(&line, "\"");
     }
     line.text[line.len++] = '\n';
-    write_line(server, &line);
+    write_line(log, level, &line);
     errno = kept_errno;
 }
 

@@ -19,9 +19,11 @@
  * left of it, so that every line lies in one piece; where the lines of a lap
  * end stands in lap_end.
  *
- * While a log's file takes no lines (a full disk), the rings keep what they
- * can; then a line waits a little for a flusher that is at work, and after that
- * lines are lost, counted, and told of in the error log once a minute.  A child
+ * While a log takes no lines (a full disk, a program that does not read), the
+ * rings keep what they can; then a line waits a little, WAIT_TURNS times
+ * WAIT_NS, for a flusher that is at work or a program that is behind, and after
+ * that, for a second, lines are lost without waiting, counted, and told of in
+ * the error log once a minute.  A child
  * that is killed between writing lines and moving the tail has them written
  * twice: the price of losing none.
  *
@@ -29,6 +31,9 @@
  */
 #include "log_ring.h"
 
+#include "log_pipe.h"
+#include "log_program.h"
+#include "log_syslog.h"
 #include "thread.h"
 
 #include <apr_strings.h>
@@ -47,7 +52,8 @@
 #define RING_HALF (RING_SIZE / 2)
 #define LINE_SIZE 64 /* of the processor's cache */
 
-/** How often, and how long each time, a line waits for a busy flusher. */
+/** How often, and how long each time, a line waits for a busy flusher or a full
+ *  pipe. */
 #define WAIT_TURNS 50
 #define WAIT_NS    1000000
 
@@ -61,6 +67,8 @@ struct trouble {
     _Atomic int64_t reported;   /* when, in seconds since 1970 */
     _Atomic uint64_t lost;      /* lines */
     _Atomic uint64_t lost_told; /* of them, when last reported */
+    _Atomic int64_t retry_ns;   /* a line waited in vain: none does before */
+    struct wr__log_pipe pipe;   /* if it is one */
 };
 
 struct wr_log {
@@ -68,7 +76,8 @@ struct wr_log {
     const char *target;
     int fd;
     unsigned index; /* of its ring in a slot */
-    bool is_file;   /* can be opened again */
+    wr__log_kind kind;
+    wr__syslog syslog; /* if it is that */
     struct trouble *trouble;
     struct trouble own_trouble; /* until there is a segment */
 };
@@ -108,13 +117,53 @@ static _Thread_local char scratch[WR_LOG_LINE_MAX];
 
 /* Files. */
 
-static int open_target(const char *target)
+wr__log_kind wr__log_kind_of_target(const char *target)
 {
-    if (strcmp(target, "stderr") == 0) {
-        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (wr__log_program_is(target)) {
+        return WR__LOG_PROGRAM;
     }
-    return open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
-                0644);
+    if (wr__syslog_is(target)) {
+        return WR__LOG_SYSLOG;
+    }
+    return strcmp(target, "stderr") == 0 ? WR__LOG_STDERR : WR__LOG_FILE;
+}
+
+static apr_status_t open_file(int *fd, const char *path)
+{
+    int opened =
+        open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+
+    if (opened < 0) {
+        return errno;
+    }
+    *fd = opened;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_stderr(int *fd)
+{
+    int opened = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    if (opened < 0) {
+        return errno;
+    }
+    *fd = opened;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_target(wr_log *log, apr_pool_t *pool)
+{
+    switch (log->kind) {
+    case WR__LOG_PROGRAM:
+        return wr__log_program_open(&log->fd, log->target, pool);
+    case WR__LOG_SYSLOG:
+        return wr__syslog_open(&log->syslog, &log->fd, log->target, pool);
+    case WR__LOG_STDERR:
+        return open_stderr(&log->fd);
+    case WR__LOG_FILE:
+        break;
+    }
+    return open_file(&log->fd, log->target);
 }
 
 static apr_status_t forget_log(void *data)
@@ -134,7 +183,8 @@ apr_status_t wr_log_open(wr_log **log, const char *target, apr_pool_t *pool)
 {
     wr_log **at = &all_logs;
     unsigned index = 0;
-    int fd;
+    wr_log *made;
+    apr_status_t rv;
 
     for (; *at; at = &(*at)->next) {
         if (strcmp((*at)->target, target) == 0) {
@@ -143,18 +193,18 @@ apr_status_t wr_log_open(wr_log **log, const char *target, apr_pool_t *pool)
         }
         index = (*at)->index + 1;
     }
-    fd = open_target(target);
-    if (fd < 0) {
-        return errno;
+    made = apr_pcalloc(pool, sizeof(*made));
+    made->target = apr_pstrdup(pool, target);
+    made->kind = wr__log_kind_of_target(target);
+    made->index = index;
+    made->trouble = &made->own_trouble;
+    rv = open_target(made, pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    *at = apr_pcalloc(pool, sizeof(**at));
-    (*at)->target = apr_pstrdup(pool, target);
-    (*at)->fd = fd;
-    (*at)->index = index;
-    (*at)->is_file = strcmp(target, "stderr") != 0;
-    (*at)->trouble = &(*at)->own_trouble;
-    *log = *at;
-    apr_pool_cleanup_register(pool, *at, forget_log, apr_pool_cleanup_null);
+    *at = made;
+    *log = made;
+    apr_pool_cleanup_register(pool, made, forget_log, apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
 
@@ -163,25 +213,60 @@ int wr__log_fd(const wr_log *log)
     return log->fd;
 }
 
+wr__log_kind wr__log_kind_of(const wr_log *log)
+{
+    return log->kind;
+}
+
+const wr__syslog *wr__log_syslog(const wr_log *log)
+{
+    return &log->syslog;
+}
+
+static apr_status_t reopen_file(const wr_log *log)
+{
+    int fd = -1;
+    apr_status_t rv = open_file(&fd, log->target);
+
+    if (rv == APR_SUCCESS) {
+        /* the number stays: a write that is under way ends in one of the two
+         * files, whole */
+        dup3(fd, log->fd, O_CLOEXEC);
+        close(fd);
+    }
+    return rv;
+}
+
 apr_status_t wr__log_reopen(void)
 {
     apr_status_t result = APR_SUCCESS;
 
     wr__log_flush();
     for (wr_log *log = all_logs; log; log = log->next) {
-        int fd = log->is_file ? open_target(log->target) : -1;
+        if (log->kind == WR__LOG_FILE) {
+            apr_status_t rv = reopen_file(log);
 
-        if (fd >= 0) {
-            /* the number stays: a write that is under way ends in one of
-             * the two files, whole */
-            dup3(fd, log->fd, O_CLOEXEC);
-            close(fd);
-        }
-        else if (log->is_file) {
-            result = errno;
+            result = rv != APR_SUCCESS ? rv : result;
         }
     }
     return result;
+}
+
+void wr__log_close_programs(bool with_stderr)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (with_stderr) {
+        dup2(fd, STDERR_FILENO);
+    }
+    for (wr_log *log = all_logs; log; log = log->next) {
+        if (log->kind == WR__LOG_PROGRAM) {
+            dup3(fd, log->fd, O_CLOEXEC);
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
 }
 
 /** Tell the error log, at most once a minute, of failures and lost lines. */
@@ -205,6 +290,26 @@ static void report_trouble(wr_log *log)
     wr_log_error(NULL, WR_LOG_ERROR, error,
                  "log %s takes no lines; lost so far: %llu", log->target,
                  (unsigned long long)lost);
+}
+
+/** Append whole lines to a program's pipe; as append_lines(). */
+static size_t append_to_pipe(wr_log *log, const char *text, size_t len)
+{
+    struct trouble *trouble = log->trouble;
+    size_t done = wr__log_pipe_append(&trouble->pipe, log->fd, text, len);
+
+    if (done == len) {
+        if (atomic_load_explicit(&trouble->error, memory_order_relaxed)) {
+            atomic_store(&trouble->error, 0);
+        }
+    }
+    else if (errno != EBUSY) {
+        int error = errno;
+
+        atomic_store(&trouble->error, error);
+        errno = error;
+    }
+    return done;
 }
 
 /**
@@ -255,10 +360,49 @@ static size_t append_lines(wr_log *log, const char *text, size_t len)
     return feed ? (size_t)(feed + 1 - text) : 0;
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * WR_SEC + now.tv_nsec;
+}
+
+/** A line to a pipe that may be full: wait, in bounds, but not after another
+ *  one has just waited in vain. */
+static bool append_patiently(wr_log *log, const char *line, size_t len)
+{
+    const struct timespec turn = {.tv_nsec = WAIT_NS};
+    _Atomic int64_t *retry = &log->trouble->retry_ns;
+
+    for (int i = 0; i <= WAIT_TURNS; i++) {
+        if (append_to_pipe(log, line, len) == len) {
+            return true;
+        }
+        if (errno != EBUSY || monotonic_ns() < atomic_load(retry)) {
+            return false;
+        }
+        nanosleep(&turn, NULL);
+    }
+    atomic_store(retry, monotonic_ns() + WR_SEC);
+    return false;
+}
+
+bool wr__log_append_line(wr_log *log, const char *line, size_t len)
+{
+    bool went = log->kind == WR__LOG_PROGRAM
+                    ? append_patiently(log, line, len)
+                    : append_lines(log, line, len) == len;
+
+    if (!went) {
+        atomic_fetch_add(&log->trouble->lost, 1);
+    }
+    return went;
+}
+
 static void append_directly(wr_log *log, const char *line, size_t len)
 {
-    if (append_lines(log, line, len) < len) {
-        atomic_fetch_add(&log->trouble->lost, 1);
+    if (!wr__log_append_line(log, line, len)) {
         report_trouble(log);
     }
 }
@@ -308,11 +452,13 @@ static apr_status_t write_out(wr_log *log, wr__log_slot *slot)
         uint64_t from = tail & RING_MASK;
         uint64_t to = is_last_lap ? head & RING_MASK
                                   : ring->lap_end[tail / RING_SIZE & 1];
-        size_t went = append_lines(log, ring_bytes(slot, log) + from,
-                                   (size_t)(to - from));
+        const char *text = ring_bytes(slot, log) + from;
+        size_t went = log->kind == WR__LOG_PROGRAM
+                          ? append_to_pipe(log, text, (size_t)(to - from))
+                          : append_lines(log, text, (size_t)(to - from));
 
         if (went < to - from) {
-            apr_status_t rv = errno;
+            apr_status_t rv = errno == EBUSY ? APR_EBUSY : errno;
             atomic_store_explicit(&ring->tail, tail + went,
                                   memory_order_release);
             return rv;
@@ -327,7 +473,8 @@ static apr_status_t write_out(wr_log *log, wr__log_slot *slot)
  * Write a ring's lines out, unless another process or thread is just doing so.
  *
  * @param pid the calling process.
- * @return APR_EBUSY when another is at it; what failed; APR_SUCCESS.
+ * @return APR_EBUSY when another is at it or a program is behind; what failed;
+ *         APR_SUCCESS.
  */
 static apr_status_t flush_ring(wr_log *log, wr__log_slot *slot, pid_t pid)
 {
@@ -364,7 +511,8 @@ static apr_status_t flush_own(wr_log *log, wr_thread *self)
     return rv;
 }
 
-/** Wait for a flusher that is at work, in bounds; not where writing fails. */
+/** Wait for a flusher that is at work or a program that is behind, in bounds;
+ *  not where writing fails. */
 static bool make_room(wr_log *log, wr_thread *self, struct ring *ring)
 {
     const struct timespec turn = {.tv_nsec = WAIT_NS};
@@ -511,15 +659,23 @@ wr__log_slot *wr__log_slot_claim(void)
     return NULL;
 }
 
-/** Write a slot's lines out.  What does not go stays for wr__log_flush(). */
-static void flush_slot(wr__log_slot *slot, pid_t pid)
+/** Write a slot's lines out.  What does not go stays for wr__log_flush().
+ *  @return false when a program is behind. */
+static bool flush_slot(wr__log_slot *slot, pid_t pid)
 {
+    bool is_done = true;
+
     for (wr_log *log = all_logs; log; log = log->next) {
-        if (log->index < segment->logs
-            && flush_ring(log, slot, pid) != APR_SUCCESS) {
+        apr_status_t rv = log->index < segment->logs
+                              ? flush_ring(log, slot, pid)
+                              : APR_SUCCESS;
+
+        if (rv != APR_SUCCESS) {
             report_trouble(log);
         }
+        is_done &= rv != APR_EBUSY || log->kind != WR__LOG_PROGRAM;
     }
+    return is_done;
 }
 
 void wr__log_slot_release(wr__log_slot *slot)
@@ -534,23 +690,32 @@ void wr__log_slot_release(wr__log_slot *slot)
     atomic_store(&slot->pid, 0);
 }
 
-void wr__log_flush(void)
+bool wr__log_flush(void)
 {
     pid_t pid = getpid();
     unsigned used = segment ? atomic_load(&segment->used) : 0;
+    bool is_done = true;
 
     for (unsigned i = 0; i < used; i++) {
-        flush_slot(slot_at(i), pid);
+        is_done &= flush_slot(slot_at(i), pid);
     }
     for (wr_log *log = all_logs; log; log = log->next) {
+        if (log->kind == WR__LOG_PROGRAM) {
+            is_done &=
+                wr__log_pipe_settle(&log->trouble->pipe, log->fd) != APR_EBUSY;
+        }
         report_trouble(log);
     }
+    return is_done;
 }
 
 void wr__log_reap(pid_t pid)
 {
     unsigned used = segment ? atomic_load(&segment->used) : 0;
 
+    for (wr_log *log = all_logs; log; log = log->next) {
+        wr__log_pipe_reap(&log->trouble->pipe, pid);
+    }
     for (unsigned i = 0; i < used; i++) {
         wr__log_slot *slot = slot_at(i);
 

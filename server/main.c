@@ -11,6 +11,7 @@
 #include "config.h"
 #include "generation_setup.h"
 #include "listen.h"
+#include "generation_spawner.h"
 #include "log_ring.h"
 #include "master_main.h"
 #include "pid_file.h"
@@ -310,7 +311,10 @@ static int serve_single(const command_line *line)
                                .listeners = setup.listeners,
                                .ready_fd = -1,
                                .is_single = true};
-    return wr__child_process_single(&child);
+    int status = wr__child_process_single(&child);
+    wr__log_close_programs(false);
+    wr__spawner_finish();
+    return status;
 }
 
 /* Signalling. */

@@ -34,8 +34,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A generation kills its children sooner; this is for one that hangs itself. */
-#define STOP_LIMIT (10 * WR_SEC)
+/* A generation kills its children and programs sooner; this is for one that
+ * hangs itself. */
+#define STOP_LIMIT (20 * WR_SEC)
 /* One that lived shorter died at its start: the next one waits, ever longer. */
 #define SHORT_LIFE    WR_SEC
 #define FIRST_DELAY   WR_SEC
@@ -57,6 +58,7 @@ typedef struct generation {
     apr_array_header_t *listeners; /* wr__bound; fd -1: inherited */
     const char *pid_file;
     const char *error_log;
+    int error_fd; /* -1, or to the program that it goes to */
     int64_t started;
     int64_t kill_at; /* WR_NEVER: it may take its time */
 } generation;
@@ -74,6 +76,8 @@ typedef struct master {
     apr_pool_t *pool;
     generation *generations;
     legacy legacy;
+    int borrowed_from; /* the number of the generation whose program has our
+                          error log; 0: none */
     int last_number;
     bool has_served;  /* a generation was ready once */
     bool is_leaving;  /* ends with its last generation */
@@ -172,6 +176,7 @@ static void start_generation(master *m)
     g->pid = pid;
     g->number = m->last_number;
     g->channel = ends[0];
+    g->error_fd = -1;
     g->listeners = apr_array_make(pool, 4, sizeof(wr__bound));
     g->started = now_ns();
     g->kill_at = WR_NEVER;
@@ -250,8 +255,31 @@ static int take_bound(apr_array_header_t *listeners, const char *name)
     return -1;
 }
 
+/* Where it writes errors to, we do; but a program is the generation's. */
+static void follow_error_log(master *m, generation *g, apr_pool_t *pool)
+{
+    m->borrowed_from = g->error_fd >= 0 ? g->number : 0;
+    wr__log_error_borrow(g->error_fd);
+    if (g->error_fd < 0) {
+        wr__log_error_open(g->error_log, pool);
+    }
+    g->error_fd = -1;
+}
+
+/* It ends, and with it the program, if nobody holds the pipe any more. */
+static void return_error_log(master *m, const generation *g)
+{
+    if (m->borrowed_from == g->number) {
+        wr_log_error(NULL, WR_LOG_NOTICE, 0,
+                     "generation %d ends, and with it its log program",
+                     g->number);
+        wr__log_error_borrow(-1);
+        m->borrowed_from = 0;
+    }
+}
+
 /* Its listeners are the ones to keep; those that it doesn't name are closed. */
-static void inherit(master *m, const generation *g)
+static void inherit(master *m, generation *g)
 {
     legacy next = {.pid_file = NULL};
 
@@ -276,7 +304,7 @@ static void inherit(master *m, const generation *g)
     }
     apr_pool_destroy(m->legacy.pool); /* closes the error log, too */
     m->legacy = next;
-    wr__log_error_open(g->error_log, next.pool);
+    follow_error_log(m, g, next.pool);
 }
 
 static apr_status_t write_pid_file(master *m, const char *path)
@@ -375,7 +403,12 @@ static void take_note(master *m, generation *g, const wr__note *note)
         g->pid_file = apr_pstrdup(g->pool, note->text);
         break;
     case WR__NOTE_ERROR_LOG:
+        if (note->text[0] == '\0') {
+            return_error_log(m, g);
+            break;
+        }
         g->error_log = apr_pstrdup(g->pool, note->text);
+        g->error_fd = note->fd;
         break;
     case WR__NOTE_TEXT:
         say(m, note->text);
@@ -479,6 +512,9 @@ static void forget_generation(generation *g)
 {
     if (g->channel >= 0) {
         close(g->channel);
+    }
+    if (g->error_fd >= 0) {
+        close(g->error_fd);
     }
     close_bound(g->listeners);
     apr_pool_destroy(g->pool);

@@ -15,12 +15,15 @@ unit_tests = \
     test/unit/test_listen \
     test/unit/test_log_error \
     test/unit/test_log_format \
+    test/unit/test_log_pipe \
+    test/unit/test_log_program \
     test/unit/test_log_ring \
     test/unit/test_mod_mime \
     test/unit/test_pid_file \
     test/unit/test_poller \
     test/unit/test_queue \
     test/unit/test_regex \
+    test/unit/test_spawner \
     test/unit/test_timers
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring

@@ -1,8 +1,8 @@
 /*
  * mod_log_config.c - access logs: LogFormat, CustomLog, TransferLog.
  *
- * Which requests go to which file in which format (log_format.h).  Runs in
- * whatever thread logs; the lines lie in that thread's ring (wr_log.h).
+ * Which requests go to which file or program in which format (log_format.h).
+ * Runs in whatever thread logs; the lines lie in that thread's ring (wr_log.h).
  */
 #include "wr_config.h"
 #include "wr_hook.h"
@@ -21,7 +21,7 @@
 #define COMBINED COMMON " \"%{Referer}i\" \"%{User-Agent}i\""
 
 typedef struct custom_log {
-    const char *path;
+    const char *target;
     const char *nickname;         /* of the format, if that is NULL */
     const wr__log_format *format; /* NULL until check_config */
     const char *env;              /* condition, or NULL */
@@ -118,14 +118,17 @@ static const char *set_log_format(wr_command_call *call, void *config, int argc,
 static const char *add_log(wr_command_call *call, log_config *conf,
                            const char *path, custom_log **log)
 {
-    if (*path == '|') {
-        return "a log is a file: programs are not started";
+    const char *target;
+    const char *error = wr_log_target(call, path, &target);
+
+    if (error) {
+        return error;
     }
     if (!conf->logs) {
         conf->logs = apr_array_make(call->pool, 2, sizeof(custom_log *));
     }
     *log = apr_pcalloc(call->pool, sizeof(**log));
-    (*log)->path = wr_server_root_relative(call, path);
+    (*log)->target = target;
     (*log)->directive = call->directive;
     APR_ARRAY_PUSH(conf->logs, custom_log *) = *log;
     return NULL;
@@ -196,10 +199,10 @@ static apr_status_t open_log(apr_pool_t *pool, const wr_server *server,
 {
     apr_status_t rv;
 
-    rv = wr_log_open(&log->log, log->path, pool);
+    rv = wr_log_open(&log->log, log->target, pool);
     if (rv != APR_SUCCESS) {
         wr_log_error(server, WR_LOG_ERROR, rv, "%s:%d: can't open log %s",
-                     log->directive->file, log->directive->line, log->path);
+                     log->directive->file, log->directive->line, log->target);
     }
     return rv;
 }
@@ -268,15 +271,15 @@ static const wr_command commands[] = {
      .context = WR_IN_SERVERS,
      .min_args = 2,
      .max_args = 3,
-     .args = "FILE FORMAT|NICKNAME [env=[!]NAME]",
+     .args = "FILE|\"|PROGRAM\" FORMAT|NICKNAME [env=[!]NAME]",
      .help = "Logs each request, or those for which a variable is set, or is "
-             "not, as a line of a file."},
+             "not, as a line of a file or to a program."},
     {.name = "TransferLog",
      .run = add_transfer_log,
      .context = WR_IN_SERVERS,
      .min_args = 1,
      .max_args = 1,
-     .args = "FILE",
+     .args = "FILE|\"|PROGRAM\"",
      .help = "Logs each request by the LogFormat that has no nickname."},
     {.name = NULL},
 };

@@ -2,7 +2,14 @@
  * test_log_error.c - a line of the error log: its form, and that nobody can
  * forge one.
  */
+#include <syslog.h>
+
+static char log_socket[80];
+#undef _PATH_LOG
+#define _PATH_LOG log_socket
+
 #include "server/log_error.c"
+#include "server/log_syslog.c"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -196,11 +203,109 @@ static void without_log_it_is_standard_error(void **state)
     close(kept);
 }
 
+static void syslog_is_parsed(void **state)
+{
+    static const struct {
+        const char *target;
+        int facility;
+        const char *tag;
+    } right[] = {
+        {"syslog", LOG_LOCAL7, "weir"},
+        {"syslog:", LOG_LOCAL7, "weir"},
+        {"syslog:user", LOG_USER, "weir"},
+        {"syslog:LOCAL0", LOG_LOCAL0, "weir"},
+        {"syslog:daemon:", LOG_DAEMON, "weir"},
+        {"syslog:daemon:web", LOG_DAEMON, "web"},
+        {"syslog::a:b", LOG_LOCAL7, "a:b"},
+    };
+    struct fixture *f = *state;
+    wr__syslog to;
+
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        assert_true(wr__syslog_is(right[i].target));
+        assert_null(wr__syslog_parse(&to, right[i].target, f->pool));
+        assert_int_equal(to.facility, right[i].facility);
+        assert_string_equal(to.tag, right[i].tag);
+    }
+    assert_false(wr__syslog_is("syslogs/file"));
+    assert_non_null(wr__syslog_parse(&to, "syslog:local8", f->pool));
+    assert_non_null(wr__syslog_parse(&to, "syslog:local", f->pool));
+}
+
+/** The next line that was sent to syslog. */
+static const char *receive(int fd)
+{
+    static char text[16384];
+    ssize_t len = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+    assert_true(len > 0);
+    text[len] = '\0';
+    return text;
+}
+
+static void syslog_gets_lines_in_its_own_form(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct fixture *f = *state;
+    char pattern[256];
+    regex_t regex;
+    int fd;
+
+    snprintf(log_socket, sizeof(log_socket), "%s.syslog", f->path);
+    strcpy(address.sun_path, log_socket);
+    wr__log_error_borrow(open("/dev/null", O_WRONLY)); /* lines that fail */
+    assert_int_equal(
+        wr_log_open(&f->server.error_log, "syslog:local3:tag", f->pool),
+        APR_SUCCESS);
+    wr_log_error(&f->server, WR_LOG_ERROR, 0, "nobody listens yet");
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    wr_log_error(&f->server, WR_LOG_ERROR, ENOENT, "it\nis %d", 1);
+    snprintf(pattern, sizeof(pattern),
+             "^<%d>[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8} tag\\[%ld\\]: "
+             "it\\\\x0ais 1: No such file or directory \\(2\\)$",
+             LOG_LOCAL3 | LOG_ERR, (long)getpid());
+    assert_int_equal(regcomp(&regex, pattern, REG_EXTENDED), 0);
+    assert_int_equal(regexec(&regex, receive(fd), 0, NULL, 0), 0);
+    regfree(&regex);
+    for (int i = 0; i < 10000; i++) { /* it does not read: nobody waits */
+        wr_log_error(&f->server, WR_LOG_WARN, 0, "many");
+    }
+    wr__log_error_borrow(-1);
+    close(fd);
+    unlink(log_socket);
+}
+
+/** Another process's program stands for standard error. */
+static void borrowed_pipe_is_written_to(void **state)
+{
+    struct fixture *f = *state;
+    char text[2 * LINE_SIZE];
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    apr_pool_clear(f->pool); /* closes the log */
+    wr__log_error_borrow(ends[1]);
+    assert_int_equal(wr__log_error_fd(), ends[1]);
+    memset(text, 'x', TEXT_MAX);
+    text[TEXT_MAX] = '\0';
+    wr_log_error(NULL, WR_LOG_ERROR, 0, "%s", text);
+    assert_int_equal(read(ends[0], text, sizeof(text)), PIPE_BUF);
+    assert_int_equal(text[PIPE_BUF - 1], '\n');
+    wr__log_error_borrow(-1);
+    assert_int_equal(wr__log_error_fd(), STDERR_FILENO);
+    assert_int_equal(fcntl(ends[1], F_GETFD), -1);
+    close(ends[0]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(syslog_is_parsed),
+        TEST(syslog_gets_lines_in_its_own_form),
+        TEST(borrowed_pipe_is_written_to),
         TEST(line_has_time_level_process_and_reason),
         TEST(request_is_named),
         TEST(no_byte_makes_a_second_line),

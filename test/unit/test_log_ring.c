@@ -4,6 +4,8 @@
  */
 #include "server/log_ring.c"
 
+#include "server/generation_spawner.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define WRITERS 4
@@ -387,6 +390,97 @@ static void reopened_log_is_a_new_file(void **state)
     unlink(old);
 }
 
+/** A log to a program in the shell; its path is where that may write. */
+static wr_log *open_program(struct fixture *f, const char *before,
+                            const char *after)
+{
+    char target[256];
+    wr_log *log;
+
+    snprintf(target, sizeof(target), "|$%s%s%s", before, f->path, after);
+    assert_int_equal(wr_log_open(&log, target, f->pool), APR_SUCCESS);
+    return log;
+}
+
+/** The shared memory is for the logs that were opened before it. */
+static void map_again(struct fixture *f)
+{
+    wr__log_slot_release(f->core.log_slot);
+    apr_pool_cleanup_run(f->pool, segment, unmap_segment);
+    assert_int_equal(wr__log_rings_create(f->pool, WRITERS), APR_SUCCESS);
+    f->core.log_slot = wr__log_slot_claim();
+}
+
+static void program_gets_each_line_once(void **state)
+{
+    struct fixture *f = *state;
+    wr_log *log = open_program(f, "cat >", "");
+    char text[64], *all, *at, *line;
+    int number = 0;
+
+    map_again(f);
+    for (int i = 0; i < 50000; i++) {
+        snprintf(text, sizeof(text), "line %d of many, which fill a pipe", i);
+        write_line(log, &f->thread, text);
+    }
+    while (!wr__log_flush()) {
+        usleep(1000);
+    }
+    wr__log_close_programs(false);
+    wr__spawner_finish();
+    all = at = read_file(f->path);
+    while ((line = strsep(&at, "\n")) && *line) {
+        snprintf(text, sizeof(text), "line %d of many, which fill a pipe",
+                 number++);
+        assert_string_equal(line, text);
+    }
+    assert_int_equal(number, 50000);
+    assert_int_equal(log->trouble->lost, 0);
+    free(all);
+}
+
+static void program_that_does_not_read_is_waited_for_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    wr_log *log = open_program(f, "read x <", ".fifo; cat >/dev/null");
+    const size_t len = WR_LOG_LINE_MAX - 1;
+    char fifo[80], *line = malloc(len + 1);
+    struct ring *ring;
+    uint64_t lost;
+
+    snprintf(fifo, sizeof(fifo), "%s.fifo", f->path);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    map_again(f);
+    ring = &f->core.log_slot->rings[log->index];
+    memset(line, 'x', len);
+    line[len] = '\0';
+    while (log->trouble->lost == 0) {
+        write_line(log, &f->thread, line);
+    }
+    assert_int_equal(log->trouble->error, 0); /* it is only late */
+    assert_int_equal(reports, 1);
+    assert_true(ring->retry_ns > f->thread.now_ns);
+    for (int i = 0; i < 10000; i++) {
+        write_line(log, &f->thread, line); /* at once */
+    }
+    lost = log->trouble->lost;
+    assert_int_equal(lost, 10001);
+    assert_false(wr__log_flush());
+
+    int fd = open(fifo, O_WRONLY);
+    assert_int_equal(write(fd, "\n", 1), 1);
+    close(fd);
+    while (!wr__log_flush()) {
+        usleep(1000);
+    }
+    write_line(log, &f->thread, line);
+    assert_int_equal(log->trouble->lost, lost);
+    wr__log_close_programs(false);
+    wr__spawner_finish();
+    unlink(fifo);
+    free(line);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -405,6 +499,8 @@ int main(void)
         TEST(torn_line_is_set_off_and_repeated),
         TEST(stuck_flusher_is_not_waited_for_twice),
         TEST(reopened_log_is_a_new_file),
+        TEST(program_gets_each_line_once),
+        TEST(program_that_does_not_read_is_waited_for_in_bounds),
     };
 
     apr_initialize();
