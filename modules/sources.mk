@@ -5,10 +5,16 @@ modules = \
     modules/aaa/mod_authz_core.la \
     modules/aaa/mod_authz_host.la \
     modules/examples/mod_hello.la \
+    modules/generators/mod_autoindex.la \
     modules/loggers/mod_log_config.la \
     modules/mappers/mod_alias.la \
     modules/mappers/mod_dir.la \
     modules/metadata/mod_mime.la
+
+modules_generators_mod_autoindex_la_SOURCES = \
+    modules/generators/autoindex_page.c \
+    modules/generators/autoindex_read.c \
+    modules/generators/mod_autoindex.c
 
 modules_loggers_mod_log_config_la_SOURCES = \
     modules/loggers/log_format.c \

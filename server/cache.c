@@ -418,7 +418,8 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
     }
     size = sizeof(*name) + len + header_len + size_of(r->uri)
            + size_of(r->filename) + size_of(r->content_type)
-           + size_of(r->content_encoding) + size_of(r->content_language);
+           + size_of(r->content_encoding) + size_of(r->content_language)
+           + size_of(r->handler);
     name = calloc(1, size);
     if (!name) {
         abort();
@@ -448,6 +449,7 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
     name->content_type = put(&at, r->content_type);
     name->content_encoding = put(&at, r->content_encoding);
     name->content_language = put(&at, r->content_language);
+    name->handler = put(&at, r->handler);
     name->root = r->root;
     name->dir_config = r->dir_config;
     name->file = (wr__file *)r->file;

@@ -48,6 +48,7 @@ typedef struct wr__name {
     wr_root *root;
     const char *uri, *filename, *root_path;
     const char *content_type, *content_encoding, *content_language;
+    const char *handler; /**< or NULL */
     const char *header;
     size_t header_len;
 } wr__name;

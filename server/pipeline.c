@@ -30,6 +30,7 @@ static void use_name(wr_request *r, wr__name *name)
     r->content_type = name->content_type;
     r->content_encoding = name->content_encoding;
     r->content_language = name->content_language;
+    r->handler = name->handler;
     r->file = &name->file->file;
     wr_file_ref(r->file);
 }
@@ -159,12 +160,17 @@ static bool is_too_long(const wr_request *r)
     return limit && r->core->declared_length > limit;
 }
 
+/** ForceType and SetHandler hold whatever a name says. */
 static void force_type(wr_request *r)
 {
     const char *type = wr__core_dir_of(r->dir_config)->forced_type;
+    const char *handler = wr__core_handler(r->dir_config);
 
     if (*type && r->file && !r->file->is_dir) {
         r->content_type = type;
+    }
+    if (handler) {
+        r->handler = handler;
     }
 }
 
@@ -249,9 +255,6 @@ static wr_result run_phases(wr_request *r)
         if (r->core->phase == WR__FIXUPS) {
             wr__add_charset(r);
             keep_name(r);
-            if (!r->handler) {
-                r->handler = wr__core_handler(r->dir_config);
-            }
         }
         r->core->phase++;
         r->core->hook = 0;

@@ -1,20 +1,22 @@
 /*
- * mod_mime.c - content type and encoding by the extensions of a file's name.
+ * mod_mime.c - content type, encoding, language, character set and handler by
+ * the extensions of a file's name.
  *
  * Runs in any thread that steps connections; all tables are made while the
  * configuration is read and never change after that.  Says nothing of a
  * directory, and looks at names only, never into files.
  *
  * A name may have several extensions, in any order: "guide.html.gz".  Of
- * several types the last one holds; encodings add up; what is known to no table
- * is passed over.  An extension that a section calls an encoding is not looked
- * up among TypesConfig's types: what it says of the archive does not hold for
- * what is inside.
+ * several types the last one holds; encodings and languages add up; what is
+ * known to no table is passed over.  An extension that a section calls an
+ * encoding is not looked up among TypesConfig's types: what it says of the
+ * archive does not hold for what is inside.
  */
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_hook.h"
 #include "wr_log.h"
+#include "wr_mime.h"
 #include "wr_module.h"
 #include "wr_request.h"
 
@@ -30,14 +32,25 @@
 /** Longer extensions have no meaning. */
 #define EXTENSION_MAX 64
 
-/** What a section says of an extension; NULL: nothing. */
+/** What an extension can stand for. */
+typedef enum aspect {
+    TYPE,
+    ENCODING,
+    LANGUAGE,
+    CHARSET,
+    HANDLER,
+    ASPECTS
+} aspect;
+
+/** What a section says of an extension.  NULL: nothing; "": it has none,
+ *  whatever is said around. */
 typedef struct meaning {
-    const char *type;
-    const char *encoding;
+    const char *of[ASPECTS];
 } meaning;
 
 typedef struct mime_dir_config {
     apr_hash_t *meanings; /* extension to meaning *; NULL: none */
+    const char *default_language;
 } mime_dir_config;
 
 typedef struct mime_server_config {
@@ -67,8 +80,9 @@ static void *merge_meanings(apr_pool_t *pool, const void *key, apr_ssize_t len,
     (void)key;
     (void)len;
     (void)data;
-    merged->type = add->type ? add->type : base->type;
-    merged->encoding = add->encoding ? add->encoding : base->encoding;
+    for (int i = 0; i < ASPECTS; i++) {
+        merged->of[i] = add->of[i] ? add->of[i] : base->of[i];
+    }
     return merged;
 }
 
@@ -78,13 +92,14 @@ static void *merge_dir_config(apr_pool_t *pool, const void *base,
     const mime_dir_config *outer = base, *inner = add;
     mime_dir_config *merged = apr_palloc(pool, sizeof(*merged));
 
-    if (!outer->meanings || !inner->meanings) {
-        *merged = inner->meanings ? *inner : *outer;
-    }
-    else {
+    merged->meanings = inner->meanings ? inner->meanings : outer->meanings;
+    if (inner->meanings && outer->meanings) {
         merged->meanings = apr_hash_merge(
             pool, inner->meanings, outer->meanings, merge_meanings, NULL);
     }
+    merged->default_language = inner->default_language
+                                   ? inner->default_language
+                                   : outer->default_language;
     return merged;
 }
 
@@ -127,6 +142,16 @@ static meaning *meaning_of(wr_command_call *call, mime_dir_config *conf,
     return found;
 }
 
+static const char *set_aspect(wr_command_call *call, void *config, aspect what,
+                              const char *value, int argc,
+                              const char *const *extensions)
+{
+    for (int i = 0; i < argc; i++) {
+        meaning_of(call, config, extensions[i])->of[what] = value;
+    }
+    return NULL;
+}
+
 static const char *add_type(wr_command_call *call, void *config, int argc,
                             const char *const *argv)
 {
@@ -136,21 +161,63 @@ static const char *add_type(wr_command_call *call, void *config, int argc,
         return apr_psprintf(call->temp_pool, "\"%s\" is no media type",
                             argv[0]);
     }
-    for (int i = 1; i < argc; i++) {
-        meaning_of(call, config, argv[i])->type = argv[0];
-    }
-    return NULL;
+    return set_aspect(call, config, TYPE, argv[0], argc - 1, argv + 1);
 }
 
 static const char *add_encoding(wr_command_call *call, void *config, int argc,
                                 const char *const *argv)
 {
-    const char *encoding = to_lower(apr_pstrdup(call->pool, argv[0]));
+    return set_aspect(call, config, ENCODING,
+                      to_lower(apr_pstrdup(call->pool, argv[0])), argc - 1,
+                      argv + 1);
+}
 
-    for (int i = 1; i < argc; i++) {
-        meaning_of(call, config, argv[i])->encoding = encoding;
-    }
-    return NULL;
+static const char *add_language(wr_command_call *call, void *config, int argc,
+                                const char *const *argv)
+{
+    return set_aspect(call, config, LANGUAGE, argv[0], argc - 1, argv + 1);
+}
+
+static const char *add_charset(wr_command_call *call, void *config, int argc,
+                               const char *const *argv)
+{
+    return set_aspect(call, config, CHARSET, argv[0], argc - 1, argv + 1);
+}
+
+static const char *add_handler(wr_command_call *call, void *config, int argc,
+                               const char *const *argv)
+{
+    return set_aspect(call, config, HANDLER, argv[0], argc - 1, argv + 1);
+}
+
+static const char *remove_type(wr_command_call *call, void *config, int argc,
+                               const char *const *argv)
+{
+    return set_aspect(call, config, TYPE, "", argc, argv);
+}
+
+static const char *remove_encoding(wr_command_call *call, void *config,
+                                   int argc, const char *const *argv)
+{
+    return set_aspect(call, config, ENCODING, "", argc, argv);
+}
+
+static const char *remove_language(wr_command_call *call, void *config,
+                                   int argc, const char *const *argv)
+{
+    return set_aspect(call, config, LANGUAGE, "", argc, argv);
+}
+
+static const char *remove_charset(wr_command_call *call, void *config, int argc,
+                                  const char *const *argv)
+{
+    return set_aspect(call, config, CHARSET, "", argc, argv);
+}
+
+static const char *remove_handler(wr_command_call *call, void *config, int argc,
+                                  const char *const *argv)
+{
+    return set_aspect(call, config, HANDLER, "", argc, argv);
 }
 
 /** A line "TYPE EXTENSION EXTENSION ...", perhaps with a comment. */
@@ -240,22 +307,28 @@ static apr_status_t read_default_types(apr_pool_t *pool, wr_server *main_server)
 
 /* Requests. */
 
-static void add_content_encoding(wr_request *r, const char *encoding)
+/** In a list: "gzip", then "gzip, br". */
+static const char *append(apr_pool_t *pool, const char *list, const char *word)
 {
-    r->content_encoding =
-        r->content_encoding
-            ? apr_pstrcat(r->pool, r->content_encoding, ", ", encoding, NULL)
-            : encoding;
+    return list ? apr_pstrcat(pool, list, ", ", word, NULL) : word;
+}
+
+/** What a section says, "" being nothing. */
+static const char *said(const meaning *found, aspect what)
+{
+    return found && found->of[what] && *found->of[what] ? found->of[what]
+                                                        : NULL;
 }
 
 /** @return whether the extension is known. */
-static bool apply_extension(wr_request *r, const char *extension, size_t len)
+static bool apply_extension(const wr_request *r, const char *extension,
+                            size_t len, wr_mime *mime)
 {
     const mime_dir_config *dir = wr_dir_config_of(r->dir_config, &mime_module);
     const mime_server_config *server =
         wr_server_config(r->server, &mime_module);
     const meaning *found = NULL;
-    const char *type = NULL;
+    const char *type, *language;
     char key[EXTENSION_MAX];
 
     if (len == 0 || len >= sizeof(key)) {
@@ -267,47 +340,69 @@ static bool apply_extension(wr_request *r, const char *extension, size_t len)
     if (dir->meanings) {
         found = apr_hash_get(dir->meanings, key, (apr_ssize_t)len);
     }
-    if (found) {
-        type = found->type;
-    }
-    if (!type && server->types && !(found && found->encoding)) {
+    type = said(found, TYPE);
+    language = said(found, LANGUAGE);
+    if (!type && server->types && !said(found, ENCODING)) {
         type = apr_hash_get(server->types, key, (apr_ssize_t)len);
     }
-    if (type) {
-        r->content_type = type;
+    mime->type = type ? type : mime->type;
+    if (said(found, ENCODING)) {
+        mime->encoding = append(r->pool, mime->encoding, said(found, ENCODING));
     }
-    if (found && found->encoding) {
-        add_content_encoding(r, found->encoding);
+    if (language) {
+        mime->language = append(r->pool, mime->language, language);
     }
+    mime->charset = said(found, CHARSET) ? said(found, CHARSET) : mime->charset;
+    mime->handler = said(found, HANDLER) ? said(found, HANDLER) : mime->handler;
     return type || found;
 }
 
 /** "guide.html.gz": "html", then "gz".  ".profile" has no extension. */
-static wr_result find_type(wr_request *r)
+static bool find_mime(const wr_request *r, const char *filename, wr_mime *mime)
 {
-    wr_result result = WR_DECLINED;
-    const char *name, *dot;
+    const char *name = strrchr(filename, '/'), *dot;
+    bool is_known = false;
 
-    if (!r->filename || (r->file && r->file->is_dir)) {
-        return WR_DECLINED;
-    }
-    name = strrchr(r->filename, '/');
-    name = name ? name + 1 : r->filename;
+    name = name ? name + 1 : filename;
     name += strspn(name, ".");
     for (dot = strchr(name, '.'); dot;) {
         size_t len = strcspn(dot + 1, ".");
 
-        if (apply_extension(r, dot + 1, len)) {
-            result = WR_OK;
+        if (apply_extension(r, dot + 1, len, mime)) {
+            is_known = true;
         }
         dot = dot[1 + len] ? dot + 1 + len : NULL;
     }
-    return result;
+    return is_known;
 }
+
+static wr_result find_type(wr_request *r)
+{
+    const mime_dir_config *dir;
+    wr_mime mime = {NULL, NULL, NULL, NULL, NULL};
+    bool is_known;
+
+    if (!r->filename || (r->file && r->file->is_dir)) {
+        return WR_DECLINED;
+    }
+    dir = wr_dir_config_of(r->dir_config, &mime_module);
+    is_known = find_mime(r, r->filename, &mime);
+    r->content_type = mime.type ? mime.type : r->content_type;
+    if (mime.charset && r->content_type) {
+        r->content_type = apr_pstrcat(r->pool, r->content_type,
+                                      "; charset=", mime.charset, NULL);
+    }
+    r->content_encoding = mime.encoding;
+    r->content_language = mime.language ? mime.language : dir->default_language;
+    r->handler = mime.handler;
+    return is_known ? WR_OK : WR_DECLINED;
+}
+
+static const wr_mime_types types_provider = {find_mime};
 
 static void register_hooks(apr_pool_t *pool)
 {
-    (void)pool;
+    wr_provider_add(pool, "mime", "types", &types_provider);
     wr_hook_post_config(read_default_types, NULL, NULL, APR_HOOK_MIDDLE);
     wr_hook_type_checker(find_type, NULL, NULL, APR_HOOK_MIDDLE);
 }
@@ -335,6 +430,70 @@ static const wr_command commands[] = {
      .max_args = WR_ARGS_ANY,
      .args = "ENCODING EXTENSION [EXTENSION] ...",
      .help = "Files with the extensions are encoded so, as by gzip."},
+    {.name = "AddLanguage",
+     .run = add_language,
+     .context = WR_IN_ANY,
+     .min_args = 2,
+     .max_args = WR_ARGS_ANY,
+     .args = "LANGUAGE EXTENSION [EXTENSION] ...",
+     .help = "Files with the extensions are in the language, as en or pt-br."},
+    {.name = "AddCharset",
+     .run = add_charset,
+     .context = WR_IN_ANY,
+     .min_args = 2,
+     .max_args = WR_ARGS_ANY,
+     .args = "CHARSET EXTENSION [EXTENSION] ...",
+     .help = "Files with the extensions are in the character set."},
+    {.name = "AddHandler",
+     .run = add_handler,
+     .context = WR_IN_ANY,
+     .min_args = 2,
+     .max_args = WR_ARGS_ANY,
+     .args = "HANDLER EXTENSION [EXTENSION] ...",
+     .help = "Files with the extensions are answered by that handler."},
+    {.name = "RemoveType",
+     .run = remove_type,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "EXTENSION [EXTENSION] ...",
+     .help = "Forgets what AddType says of the extensions around."},
+    {.name = "RemoveEncoding",
+     .run = remove_encoding,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "EXTENSION [EXTENSION] ...",
+     .help = "Forgets what AddEncoding says of the extensions around."},
+    {.name = "RemoveLanguage",
+     .run = remove_language,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "EXTENSION [EXTENSION] ...",
+     .help = "Forgets what AddLanguage says of the extensions around."},
+    {.name = "RemoveCharset",
+     .run = remove_charset,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "EXTENSION [EXTENSION] ...",
+     .help = "Forgets what AddCharset says of the extensions around."},
+    {.name = "RemoveHandler",
+     .run = remove_handler,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "EXTENSION [EXTENSION] ...",
+     .help = "Forgets what AddHandler says of the extensions around."},
+    {.name = "DefaultLanguage",
+     .run = wr_set_string,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = 1,
+     .args = "LANGUAGE",
+     .help = "The language of files whose names say nothing of it.",
+     .offset = offsetof(mime_dir_config, default_language)},
     {.name = NULL},
 };
 

@@ -42,6 +42,25 @@ void wr_hook_type_checker(wr_HOOK_type_checker_t *hook,
     (void)order;
 }
 
+void wr_provider_add(apr_pool_t *pool, const char *group, const char *name,
+                     const void *provider)
+{
+    (void)pool;
+    (void)group;
+    (void)name;
+    (void)provider;
+}
+
+const char *wr_set_string(wr_command_call *call, void *config, int argc,
+                          const char *const *argv)
+{
+    (void)call;
+    (void)config;
+    (void)argc;
+    (void)argv;
+    return NULL;
+}
+
 const char *wr_server_root_relative(const wr_command_call *call,
                                     const char *path)
 {
