@@ -83,7 +83,10 @@ static int64_t read_deadline(const wr__read_timeout *t, int64_t since,
         return WR_NEVER;
     }
     if (t->min_rate) {
-        time += received * WR_SEC / t->min_rate;
+        int64_t seconds = received / t->min_rate;
+
+        /* Bounded, or a large upload would overflow it. */
+        time += (seconds < 1000000 ? seconds : 1000000) * WR_SEC;
         time = t->max_ns && time > t->max_ns ? t->max_ns : time;
     }
     return since + time;
