@@ -150,6 +150,22 @@ static wr_made make(wr_request *r, void *baton, apr_bucket_brigade *piece)
     return m->count++ == 8 ? WR_MADE_LAST : WR_MADE_MORE;
 }
 
+static wr_result say_nothing(wr_request *r)
+{
+    wr_request_append_computed(r, make, apr_pcalloc(r->pool, sizeof(maker)),
+                               -1);
+    return 204;
+}
+
+/** With a length that was promised: eight pieces of 21 bytes. */
+static wr_result say_counted(wr_request *r, int64_t len)
+{
+    wr_request_append_computed(r, make, apr_pcalloc(r->pool, sizeof(maker)),
+                               len);
+    wr_request_puts(r, "after\n");
+    return WR_OK;
+}
+
 static wr_result say_computed(wr_request *r, bool waits, bool fails)
 {
     maker *m = apr_pcalloc(r->pool, sizeof(*m));
@@ -157,7 +173,7 @@ static wr_result say_computed(wr_request *r, bool waits, bool fails)
     m->waits = waits;
     m->fails = fails;
     wr_request_puts(r, "before ");
-    wr_request_append_computed(r, make, m);
+    wr_request_append_computed(r, make, m, -1);
     wr_request_puts(r, "after\n");
     return WR_OK;
 }
@@ -165,7 +181,8 @@ static wr_result say_computed(wr_request *r, bool waits, bool fails)
 static wr_result say_linear(wr_request *r)
 {
     wr_request_puts(r, "from linear code\n");
-    wr_request_append_computed(r, make, apr_pcalloc(r->pool, sizeof(maker)));
+    wr_request_append_computed(r, make, apr_pcalloc(r->pool, sizeof(maker)),
+                               -1);
     return WR_OK;
 }
 
@@ -246,6 +263,10 @@ static wr_result try_handler(wr_request *r)
     if (!name) {
         return WR_DECLINED;
     }
+    if (r->args && strcmp(r->args, "moved") == 0) {
+        r->args = NULL;
+        return wr_request_redirect(r, "/empty.txt");
+    }
 #define IS(NAME) (strcmp(name, "/" NAME) == 0)
     return IS("memory")     ? say_memory(r)
            : IS("computed") ? say_computed(r, false, false)
@@ -261,6 +282,10 @@ static wr_result try_handler(wr_request *r)
            : IS("twice")    ? say_file(r, true)
            : IS("moved")    ? wr_request_redirect(r, "/small.txt")
            : IS("nothing")  ? 204
+           : IS("void")     ? say_nothing(r)
+           : IS("counted")  ? say_counted(r, 8 * 21)
+           : IS("less")     ? say_counted(r, 9 * 21)
+           : IS("more")     ? say_counted(r, 7 * 21)
                             : WR_DECLINED;
 #undef IS
 }

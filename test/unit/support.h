@@ -64,9 +64,11 @@ typedef struct site {
  *     /linear    linear code                   /op        waits for an op first
  *     /echo      the request's body            /twice     /big.bin and text
  *     /moved     redirected to /small.txt      /nothing   204, from the hook
+ *     ?moved     ... to /empty.txt             /void      ... with an object
  *     /broken    a computed object that fails  /stream    a pipe's bytes
  *     /partial   appends, then waits, then appends
- *     /short     a pipe that ends too early
+ *     /short     a pipe that ends too early    /counted   of known length
+ *     /less      ... that is not reached       /more      ... that is passed
  */
 site *site_create(const site_options *options);
 /** Nothing may be left: no connection, no descriptor. */
