@@ -10,6 +10,7 @@ unit_tests = \
     test/unit/test_config_reader \
     test/unit/test_config_section \
     test/unit/test_conn \
+    test/unit/test_conn_threads \
     test/unit/test_http_body \
     test/unit/test_http_parse \
     test/unit/test_listen \
@@ -33,6 +34,8 @@ test_unit_test_ring_LDADD = $(LDADD) $(URING_LIBS)
 # A site and a client without a network.
 support_sources = test/unit/support.c test/unit/support.h
 test_unit_test_conn_SOURCES = test/unit/test_conn.c $(support_sources)
+test_unit_test_conn_threads_SOURCES = test/unit/test_conn_threads.c \
+    $(support_sources)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
