@@ -39,7 +39,7 @@ APR_DECLARE_EXTERNAL_HOOK(wr, WR, apr_status_t, pre_config, (apr_pool_t * pool))
  * @return NULL, or what is wrong.
  */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, const char *, check_config,
-                          (apr_pool_t *pool, wr_server *main_server,
+                          (apr_pool_t * pool, wr_server *main_server,
                            const wr_directive **where))
 /** Before anything is forked: open what children inherit.  All are called. */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, apr_status_t, post_config,
@@ -71,6 +71,11 @@ APR_DECLARE_EXTERNAL_HOOK(wr, WR, wr_result, type_checker, (wr_request * r))
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, wr_result, fixups, (wr_request * r))
 /** first: append the response */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, wr_result, handler, (wr_request * r))
+/** all: the fields of the response, an error's too, are about to be written;
+ *  may not suspend.  r->status is the final one.  ETag and Last-Modified of a
+ *  file are in the tables like all others; type, encoding, language and length
+ *  of the content are members of r */
+APR_DECLARE_EXTERNAL_HOOK(wr, WR, wr_result, insert_headers, (wr_request * r))
 /** all: the last byte has gone; may not suspend.  The connection may be gone,
  *  so only what is in the request may be used */
 APR_DECLARE_EXTERNAL_HOOK(wr, WR, wr_result, log_transaction,

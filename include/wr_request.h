@@ -130,6 +130,14 @@ static inline const char *wr_request_known(const wr_request *r,
 /** All fields as a table, made at the first call. */
 WR_API apr_table_t *wr_request_headers_in(wr_request *r);
 
+/** Change what was received, for those that look after this: one field of that
+ *  name and value, or with NULL none.  The name is @a name's memory. */
+WR_API void wr_request_set_field(wr_request *r, const char *name,
+                                 const char *value);
+/** The same; those of that name that are there stay. */
+WR_API void wr_request_add_field(wr_request *r, const char *name,
+                                 const char *value);
+
 /** Set a field of the response (of a success; of errors too). */
 WR_API void wr_request_set_header(wr_request *r, const char *name,
                                   const char *value);

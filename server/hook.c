@@ -6,6 +6,8 @@
  */
 #include "hook.h"
 
+#include "wr_request.h"
+
 #include <apr_strings.h>
 
 APR_HOOK_STRUCT(
@@ -16,7 +18,8 @@ APR_HOOK_STRUCT(
                     APR_HOOK_LINK(access_checker) APR_HOOK_LINK(check_user_id)
                         APR_HOOK_LINK(auth_checker) APR_HOOK_LINK(type_checker)
                             APR_HOOK_LINK(fixups) APR_HOOK_LINK(handler)
-                                APR_HOOK_LINK(log_transaction))
+                                APR_HOOK_LINK(insert_headers)
+                                    APR_HOOK_LINK(log_transaction))
 
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, pre_config)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, check_config)
@@ -32,6 +35,7 @@ APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, auth_checker)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, type_checker)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, fixups)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, handler)
+APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, insert_headers)
 APR_IMPLEMENT_EXTERNAL_HOOK_BASE(wr, WR, log_transaction)
 
 wr__phase wr__phases[WR__PHASES] = {
@@ -51,6 +55,7 @@ wr__phase wr__phases[WR__PHASES] = {
                           .is_cached = true},
     [WR__FIXUPS] = {.name = "fixups", .is_cached = true},
     [WR__HANDLER] = {.name = "handler", .is_first = true},
+    [WR__INSERT_HEADERS] = {.name = "insert_headers"},
 };
 
 /** Every request hook's entry begins alike: a function and a name. */
@@ -99,6 +104,7 @@ void wr__hooks_sort(wr__config *config)
     LAY_OUT(WR__TYPE_CHECKER, type_checker, NULL);
     LAY_OUT(WR__FIXUPS, fixups, NULL);
     LAY_OUT(WR__HANDLER, handler, wr__static_handler);
+    LAY_OUT(WR__INSERT_HEADERS, insert_headers, NULL);
 #undef LAY_OUT
 }
 
@@ -163,6 +169,29 @@ void wr__hooks_run_child_init(wr_child *child)
     FOR_EACH_HOOK(child_init, link)
     {
         link->pFunc(child);
+    }
+}
+
+bool wr__hooks_have_insert_headers(const wr_request *r)
+{
+    const wr__phase *phase = &wr__phases[WR__INSERT_HEADERS];
+
+    for (int i = 0; i < phase->count; i++) {
+        if (!(r->dir_config->inactive & phase->hooks[i].bit)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void wr__hooks_run_insert_headers(wr_request *r)
+{
+    const wr__phase *phase = &wr__phases[WR__INSERT_HEADERS];
+
+    for (int i = 0; i < phase->count; i++) {
+        if (!(r->dir_config->inactive & phase->hooks[i].bit)) {
+            phase->hooks[i].run(r);
+        }
     }
 }
 

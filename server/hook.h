@@ -23,6 +23,7 @@ typedef enum wr__phase_id {
     WR__TYPE_CHECKER,
     WR__FIXUPS,
     WR__HANDLER,
+    WR__INSERT_HEADERS, /**< run by the response, not by the pipeline */
     WR__PHASES
 } wr__phase_id;
 
@@ -54,6 +55,9 @@ void wr__hooks_run_check_config(apr_pool_t *pool, wr_server *main_server,
 apr_status_t wr__hooks_run_post_config(apr_pool_t *pool,
                                        wr_server *main_server);
 void wr__hooks_run_child_init(wr_child *child);
+/** Would wr__hooks_run_insert_headers() call any? */
+bool wr__hooks_have_insert_headers(const wr_request *r);
+void wr__hooks_run_insert_headers(wr_request *r);
 void wr__hooks_run_log(wr_request *r, wr_thread *self);
 
 /** The core's own, each the last of its phase. */

@@ -164,22 +164,6 @@ static void make_parts(wr_request *r, const range *parts, int count,
         apr_psprintf(r->pool, "multipart/byteranges; boundary=%s", boundary);
 }
 
-/** What described the whole does not describe its parts. */
-static void replace_header(wr_request *r)
-{
-    if (r->core->header_len) {
-        const wr__file *file = (const wr__file *)r->file;
-        const char *etag = wr__content_etag(r);
-
-        r->core->header_len = 0;
-        wr_request_set_header(r, "Last-Modified", file->last_modified);
-        if (etag) {
-            wr_request_set_header(r, "ETag", etag);
-        }
-        wr_request_set_header(r, "Accept-Ranges", "bytes");
-    }
-}
-
 /** So many ranges can't be more: the list is as long as a field may be. */
 static size_t count_commas(const char *text)
 {
@@ -213,7 +197,8 @@ int wr__range_apply(wr_request *r, int64_t len)
             apr_psprintf(r->pool, "bytes */%" APR_INT64_T_FMT, len));
         return 416;
     }
-    replace_header(r);
+    /* What described the whole does not describe its parts. */
+    wr__response_open_header(r);
     to = apr_brigade_create(r->pool, r->core->out->bucket_alloc);
     if (count == 1) {
         copy_range(r->core->out, parts, to);

@@ -365,6 +365,50 @@ const char *wr_request_field(const wr_request *r, const char *name)
     return NULL;
 }
 
+/** The fields but those called @a dropped, and one more. */
+static void replace_fields(wr_request *r, const char *dropped, const char *name,
+                           const char *value)
+{
+    wr_field *fields =
+        apr_palloc(r->pool, ((size_t)r->field_count + 1) * sizeof(*fields));
+    int count = 0;
+
+    for (int i = 0; i < r->field_count; i++) {
+        if (!dropped || strcasecmp(r->fields[i].name, dropped) != 0) {
+            fields[count++] = r->fields[i];
+        }
+    }
+    if (value) {
+        size_t name_len = strlen(name);
+
+        fields[count++] = (wr_field){
+            .name = name,
+            .value = value,
+            .name_len = (uint16_t)name_len,
+            .known = (uint16_t)find_known(name, name_len),
+            .value_len = (uint32_t)strlen(value),
+        };
+    }
+    memset(r->known, 0, sizeof(r->known));
+    for (int i = count - 1; i >= 0; i--) {
+        r->known[fields[i].known] = (int16_t)(i + 1);
+    }
+    r->known[WR_F_NONE] = 0;
+    r->fields = fields;
+    r->field_count = count;
+    r->core->headers_in = NULL;
+}
+
+void wr_request_set_field(wr_request *r, const char *name, const char *value)
+{
+    replace_fields(r, name, name, value);
+}
+
+void wr_request_add_field(wr_request *r, const char *name, const char *value)
+{
+    replace_fields(r, NULL, name, value);
+}
+
 apr_table_t *wr_request_headers_in(wr_request *r)
 {
     if (!r->core->headers_in) {

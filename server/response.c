@@ -12,6 +12,7 @@
 #include "bucket.h"
 #include "config_core.h"
 #include "conn.h"
+#include "hook.h"
 #include "request.h"
 #include "thread.h"
 
@@ -230,6 +231,34 @@ static size_t measure_head(const wr_request *r)
         apr_table_do(measure_field, &size, r->err_headers_out, NULL);
     }
     return size;
+}
+
+void wr__response_open_header(wr_request *r)
+{
+    const wr__file *file = (const wr__file *)r->file;
+    const char *etag;
+
+    if (!r->core->header_len) {
+        return;
+    }
+    r->core->header_len = 0;
+    wr_request_set_header(r, "Last-Modified", file->last_modified);
+    etag = wr__content_etag(r);
+    if (etag) {
+        wr_request_set_header(r, "ETag", etag);
+    }
+    if (wr__core_dir_of(r->dir_config)->max_ranges > 0) {
+        wr_request_set_header(r, "Accept-Ranges", "bytes");
+    }
+}
+
+/** Modules that change fields find them all in the tables. */
+static void insert_headers(wr_request *r)
+{
+    if (wr__hooks_have_insert_headers(r)) {
+        wr__response_open_header(r);
+        wr__hooks_run_insert_headers(r);
+    }
 }
 
 /** The head, as one piece in the request's pool. */
@@ -475,6 +504,7 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     if (r->content_length < 0 || len != 0 || !r->is_head) {
         r->content_length = len;
     }
+    insert_headers(r);
     APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
     if (r->core->out) {
         if (r->is_head) {

@@ -13,6 +13,10 @@
  *  header cache keeps.  @return their length; 0 if they do not fit. */
 size_t wr__content_header(const wr_request *r, char *buf, size_t size);
 
+/** Put a file's ready-made fields into the tables, so that they can be
+ *  changed. */
+void wr__response_open_header(wr_request *r);
+
 /** The entity tag of r->file as FileETag has it; NULL for none. */
 const char *wr__content_etag(const wr_request *r);
 /** AddDefaultCharset: a text's type without a charset gets one. */
