@@ -49,7 +49,8 @@ struct wr_server {
     int64_t keep_alive_timeout_ns;
     int keep_alive;              /**< KeepAlive */
     int max_keep_alive_requests; /**< 0: no bound */
-    int log_level;
+    int log_level;               /**< LogLevel; modules may have their own: */
+    signed char *module_levels;  /**< by wr_module.index; -1: none; or NULL */
     unsigned is_set; /**< which of these were given: for the merge */
 };
 

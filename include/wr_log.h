@@ -35,6 +35,26 @@ WR_API void wr_log_request(const wr_request *r, wr_log_level level,
                            apr_status_t status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/** The same as a module's words, to which LogLevel NAME:level applies. */
+WR_API void wr_log_error_of(const wr_server *server, const wr_module *module,
+                            wr_log_level level, apr_status_t status,
+                            const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+WR_API void wr_log_request_of(const wr_request *r, const wr_module *module,
+                              wr_log_level level, apr_status_t status,
+                              const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/** A module that defines this as its record before it includes anything speaks
+ *  for itself by the plain names. */
+#ifdef WR_LOG_MODULE
+extern WR_API wr_module WR_LOG_MODULE;
+#    define wr_log_error(SERVER, ...) \
+        wr_log_error_of((SERVER), &WR_LOG_MODULE, __VA_ARGS__)
+#    define wr_log_request(R, ...) \
+        wr_log_request_of((R), &WR_LOG_MODULE, __VA_ARGS__)
+#endif
+
 struct wr_command_call;
 
 /**

@@ -185,27 +185,6 @@ static const char *set_error_log(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
-static const char *set_log_level(wr_command_call *call, void *config, int argc,
-                                 const char *const *argv)
-{
-    static const char *const names[] = {"emerg", "alert",  "crit", "error",
-                                        "warn",  "notice", "info", "debug"};
-    wr_server *server = config;
-
-    (void)argc;
-    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
-        if (strcasecmp(names[i], argv[0]) == 0) {
-            server->log_level = i;
-            wr__server_mark(server, offsetof(wr_server, log_level));
-            return NULL;
-        }
-    }
-    return apr_psprintf(call->pool,
-                        "\"%.100s\" is none of emerg, alert, crit, error, "
-                        "warn, notice, info, debug",
-                        argv[0]);
-}
-
 /* the process ----------------------------------------------------------------
  */
 
@@ -603,12 +582,14 @@ static const wr_command commands[] = {
      .preset = WR_LOG_DIR "/error_log",
      .help = "Where errors are written to."},
     {.name = "LogLevel",
-     .run = set_log_level,
+     .run = wr__set_log_level,
      .context = WR_IN_SERVERS,
-     ONE_ARG,
-     .args = "emerg|alert|crit|error|warn|notice|info|debug",
+     .min_args = 1,
+     .max_args = WR_ARGS_ANY,
+     .args = "[module:]emerg|alert|crit|error|warn|notice|info|debug ...",
      .preset = "warn",
-     .help = "The least important messages that are written."},
+     .help = "The least important messages that are written: of all, or of a "
+             "module."},
     {.name = "PidFile",
      .run = wr_set_path,
      .context = WR_IN_GLOBAL,

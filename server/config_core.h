@@ -112,6 +112,7 @@ wr_command_fn wr__set_core_flag;
 wr_command_fn wr__set_trace;
 wr_command_fn wr__set_encoded_slashes;
 wr_command_fn wr__set_request_timeout;
+wr_command_fn wr__set_log_level;
 
 /** Give all of a configuration's own fields their defaults. */
 void wr__core_defaults(wr__config *config);

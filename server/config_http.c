@@ -8,6 +8,8 @@
 #include "config_core.h"
 #include "config_server.h"
 
+#include "wr_log.h"
+
 #include <apr_strings.h>
 
 #include <string.h>
@@ -155,6 +157,117 @@ const char *wr__set_request_timeout(wr_command_call *call, void *config,
         }
     }
     return error;
+}
+
+/* LogLevel -------------------------------------------------------------------
+ */
+
+static const char *parse_level(int *level, const char *name, apr_pool_t *pool)
+{
+    static const char *const names[] = {[WR_LOG_EMERG] = "emerg",
+                                        [WR_LOG_ALERT] = "alert",
+                                        [WR_LOG_CRIT] = "crit",
+                                        [WR_LOG_ERROR] = "error",
+                                        [WR_LOG_WARN] = "warn",
+                                        [WR_LOG_NOTICE] = "notice",
+                                        [WR_LOG_INFO] = "info",
+                                        [WR_LOG_DEBUG] = "debug",
+                                        NULL};
+    int value = find_name(names, name);
+
+    if (value < 0) {
+        return apr_psprintf(pool,
+                            "\"%.100s\" is none of emerg, alert, crit, error, "
+                            "warn, notice, info, debug",
+                            name);
+    }
+    *level = value;
+    return NULL;
+}
+
+static const wr_module *find_module(const wr__config *config, const char *name)
+{
+    for (int i = 0; i < config->modules->nelts; i++) {
+        const wr_module *m =
+            APR_ARRAY_IDX(config->modules, i, const wr_module *);
+
+        if (strcmp(m->name, name) == 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* "mime:debug". */
+static const char *set_module_level(wr_command_call *call, const char *text,
+                                    const char *colon)
+{
+    const wr__config *config = call->walk->config;
+    wr_server *server = call->server;
+    const char *name = wr__module_name(
+        apr_pstrmemdup(call->pool, text, (apr_size_t)(colon - text)),
+        call->pool);
+    const wr_module *module = find_module(config, name);
+    const char *error;
+    int level = 0;
+
+    if (!module) {
+        return apr_psprintf(call->pool,
+                            "there is no module \"%.100s\" loaded above", name);
+    }
+    error = parse_level(&level, colon + 1, call->pool);
+    if (error) {
+        return error;
+    }
+    if (!server->module_levels) {
+        server->module_levels =
+            apr_palloc(call->pool, (apr_size_t)config->modules->nelts);
+        memset(server->module_levels, -1, (size_t)config->modules->nelts);
+    }
+    server->module_levels[module->index] = (signed char)level;
+    return NULL;
+}
+
+/* A level of all forgets those of modules that were given before. */
+const char *wr__set_log_level(wr_command_call *call, void *config, int argc,
+                              const char *const *argv)
+{
+    wr_server *server = call->server;
+    const char *error = NULL;
+
+    (void)config;
+    for (int i = 0; i < argc && !error; i++) {
+        const char *colon = strchr(argv[i], ':');
+
+        if (colon) {
+            error = set_module_level(call, argv[i], colon);
+            continue;
+        }
+        error = parse_level(&server->log_level, argv[i], call->pool);
+        server->module_levels = NULL;
+        wr__server_mark(server, offsetof(wr_server, log_level));
+    }
+    return error;
+}
+
+/* A virtual host with a level of its own has its own for modules too. */
+void wr__log_levels_inherit(const wr__config *config, wr_server *server,
+                            bool has_own_level)
+{
+    const signed char *outer = config->main_server->module_levels;
+
+    if (has_own_level || !outer) {
+        return;
+    }
+    if (!server->module_levels) {
+        server->module_levels = config->main_server->module_levels;
+        return;
+    }
+    for (int i = 0; i < config->modules->nelts; i++) {
+        if (server->module_levels[i] < 0) {
+            server->module_levels[i] = outer[i];
+        }
+    }
 }
 
 /* as a whole -----------------------------------------------------------------

@@ -69,13 +69,19 @@ static const struct {
 };
 #define INHERITED_COUNT (sizeof(inherited) / sizeof(inherited[0]))
 
-void wr__server_mark(wr_server *server, size_t offset)
+static unsigned field_bit(size_t offset)
 {
     for (unsigned i = 0; i < INHERITED_COUNT; i++) {
         if (inherited[i].offset == offset) {
-            server->is_set |= 1u << i;
+            return 1u << i;
         }
     }
+    return 0;
+}
+
+void wr__server_mark(wr_server *server, size_t offset)
+{
+    server->is_set |= field_bit(offset);
 }
 
 static void inherit_fields(wr_server *server, const wr_server *main_server)
@@ -195,6 +201,9 @@ static void merge_server(const wr__config *config, wr_server *server)
     const wr_server *base = config->main_server;
 
     inherit_fields(server, base);
+    wr__log_levels_inherit(config, server,
+                           server->is_set
+                               & field_bit(offsetof(wr_server, log_level)));
     for (int i = 0; i < config->modules->nelts; i++) {
         const wr_module *m = APR_ARRAY_IDX(config->modules, i, wr_module *);
 

@@ -66,6 +66,10 @@ void wr__core_server_defaults(wr__core_server *core);
 /** The main server, with every module's defaults. */
 wr_server *wr__server_create(const wr__config *config, const char *file);
 
+/** A virtual host's LogLevel NAME:level, once all were read. */
+void wr__log_levels_inherit(const wr__config *config, wr_server *server,
+                            bool has_own_level);
+
 /** Note that the field at @a offset of wr_server was given. */
 void wr__server_mark(wr_server *server, size_t offset);
 

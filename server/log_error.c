@@ -18,6 +18,7 @@
 #include "log_syslog.h"
 
 #include "wr_config.h"
+#include "wr_module.h"
 #include "wr_request.h"
 
 #include <apr_time.h>
@@ -89,10 +90,19 @@ void wr__log_error_level(wr_log_level level)
     atomic_store(&main_level, level);
 }
 
-static bool is_wanted(const wr_server *server, wr_log_level level)
+/** @a module: whose words they are; NULL: the core's. */
+static bool is_wanted(const wr_server *server, const wr_module *module,
+                      wr_log_level level)
 {
-    return (int)level
-           <= (server ? server->log_level : (int)atomic_load(&main_level));
+    int own;
+
+    if (!server) {
+        return level <= atomic_load(&main_level);
+    }
+    own = server->module_levels
+              ? server->module_levels[module ? module->index : 0]
+              : -1;
+    return (int)level <= (own >= 0 ? own : server->log_level);
 }
 
 /** The server's own words; one byte is always left for the line feed. */
@@ -238,32 +248,78 @@ static void log_line(const wr_server *server, const wr_request *r,
     errno = kept_errno;
 }
 
+static void log_error(const wr_server *server, const wr_module *module,
+                      wr_log_level level, apr_status_t status,
+                      const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+static void log_error(const wr_server *server, const wr_module *module,
+                      wr_log_level level, apr_status_t status,
+                      const char *format, va_list args)
+{
+    char text[TEXT_MAX];
+
+    if (is_wanted(server, module, level)) {
+        vsnprintf(text, sizeof(text), format, args);
+        log_line(server, NULL, level, status, text);
+    }
+}
+
+static void log_request(const wr_request *r, const wr_module *module,
+                        wr_log_level level, apr_status_t status,
+                        const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+static void log_request(const wr_request *r, const wr_module *module,
+                        wr_log_level level, apr_status_t status,
+                        const char *format, va_list args)
+{
+    char text[TEXT_MAX];
+
+    if (is_wanted(r->server, module, level)) {
+        vsnprintf(text, sizeof(text), format, args);
+        log_line(r->server, r, level, status, text);
+    }
+}
+
 void wr_log_error(const wr_server *server, wr_log_level level,
                   apr_status_t status, const char *format, ...)
 {
-    char text[TEXT_MAX];
     va_list args;
 
-    if (!is_wanted(server, level)) {
-        return;
-    }
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    log_error(server, NULL, level, status, format, args);
     va_end(args);
-    log_line(server, NULL, level, status, text);
 }
 
 void wr_log_request(const wr_request *r, wr_log_level level,
                     apr_status_t status, const char *format, ...)
 {
-    char text[TEXT_MAX];
     va_list args;
 
-    if (!is_wanted(r->server, level)) {
-        return;
-    }
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    log_request(r, NULL, level, status, format, args);
     va_end(args);
-    log_line(r->server, r, level, status, text);
+}
+
+void wr_log_error_of(const wr_server *server, const wr_module *module,
+                     wr_log_level level, apr_status_t status,
+                     const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_error(server, module, level, status, format, args);
+    va_end(args);
+}
+
+void wr_log_request_of(const wr_request *r, const wr_module *module,
+                       wr_log_level level, apr_status_t status,
+                       const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_request(r, module, level, status, format, args);
+    va_end(args);
 }

@@ -8,6 +8,8 @@
  * Where nothing is required, or all is granted, the module is inactive and no
  * request pays for it.
  */
+#define WR_LOG_MODULE authz_core_module
+
 #include "wr_authz.h"
 #include "wr_config.h"
 #include "wr_hook.h"

@@ -6,6 +6,8 @@
  * Options has it, and never out of it.  What can't be read is not shown.
  * Direct calls: APR opens no directory by a descriptor.
  */
+#define WR_LOG_MODULE autoindex_module
+
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_log.h"

@@ -7,6 +7,8 @@
  * page (autoindex_page.c).  Entries are looked at, not asked for: what a
  * section denies is shown all the same, unless IndexIgnore names it.
  */
+#define WR_LOG_MODULE autoindex_module
+
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_hook.h"

@@ -4,6 +4,8 @@
  * Which requests go to which file or program in which format (log_format.h).
  * Runs in whatever thread logs; the lines lie in that thread's ring (wr_log.h).
  */
+#define WR_LOG_MODULE log_config_module
+
 #include "wr_config.h"
 #include "wr_hook.h"
 #include "wr_log.h"

@@ -7,6 +7,8 @@
  * those of a section when the file is known; among each other what stands
  * first in the file holds, a virtual host's own before the main server's.
  */
+#define WR_LOG_MODULE alias_module
+
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_hook.h"

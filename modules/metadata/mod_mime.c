@@ -12,6 +12,8 @@
  * encoding is not looked up among TypesConfig's types: what it says of the
  * archive does not hold for what is inside.
  */
+#define WR_LOG_MODULE mime_module
+
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_hook.h"

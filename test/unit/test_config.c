@@ -9,6 +9,7 @@
 #include "wr_conn.h"
 #include "wr_file.h"
 #include "wr_hook.h"
+#include "wr_log.h"
 #include "wr_mpm.h"
 
 #include "server/config.h"
@@ -449,7 +450,7 @@ static void test_value_errors(void **state)
                   "KeepAlive maybe\nProcesses 0\nProcesses 1.5\n"
                   "SendQuantum 1\nCacheSize 99999999999999999999\n"
                   "LogLevel loud\nRequestReadTimeout boody=3\n"
-                  "CacheContent mmap\nErrorLog |prog\nServerName a/b\n"
+                  "CacheContent mmap\nTraceEnable maybe\nServerName a/b\n"
                   "ServerName \"\"\nMaxConnections -1\n",
                   "~/x.conf:2: Timeout: \"x\" is not a time such as 5, 500ms, "
                   "2min or 1h\n"
@@ -475,6 +476,35 @@ static void test_value_errors(void **state)
                   "~/x.conf:15: ServerName: \"a/b\" is not a host name\n"
                   "~/x.conf:16: ServerName: \"\" is not HOST or HOST:PORT\n"
                   "~/x.conf:17: MaxConnections: -1 is too small: at least 0");
+}
+
+static void test_log_levels(void **state)
+{
+    const wr_server *s, *one, *two;
+
+    (void)state;
+    expect_good("Listen 80\nLoadModule fake_module x\n"
+                "LogLevel fake:emerg info mod_fake.c:debug\n"
+                "<VirtualHost *>\nLogLevel core:error\n</VirtualHost>\n"
+                "<VirtualHost *>\nLogLevel crit\n</VirtualHost>\n");
+    s = config->main_server;
+    one = s->next;
+    two = one->next;
+    assert_int_equal(s->log_level, WR_LOG_INFO);
+    assert_int_equal(s->module_levels[fake_module.index], WR_LOG_DEBUG);
+    assert_int_equal(s->module_levels[0], -1);
+    assert_int_equal(one->log_level, WR_LOG_INFO);
+    assert_int_equal(one->module_levels[fake_module.index], WR_LOG_DEBUG);
+    assert_int_equal(one->module_levels[0], WR_LOG_ERROR);
+    assert_int_equal(two->log_level, WR_LOG_CRIT);
+    assert_null(two->module_levels);
+    expect_errors("LogLevel info x:debug\nLogLevel core:loud\nLogLevel :warn\n",
+                  "~/x.conf:2: LogLevel: there is no module \"x\" loaded "
+                  "above\n"
+                  "~/x.conf:3: LogLevel: \"loud\" is none of emerg, alert, "
+                  "crit, error, warn, notice, info, debug\n"
+                  "~/x.conf:4: LogLevel: there is no module \"\" loaded "
+                  "above");
 }
 
 static void test_users(void **state)
@@ -1129,6 +1159,7 @@ int main(void)
         TEST(test_listen_errors),
         TEST(test_no_listen),
         TEST(test_value_errors),
+        TEST(test_log_levels),
         TEST(test_users),
         TEST(test_form_errors),
         TEST(test_place_errors),

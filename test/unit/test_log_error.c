@@ -166,6 +166,28 @@ static void level_is_the_servers_or_the_main_one(void **state)
     assert_line(take(f->path), "[debug] yes\n");
 }
 
+static void level_can_be_a_modules(void **state)
+{
+    struct fixture *f = *state;
+    wr_module core = {.index = 0}, chatty = {.index = 1}, other = {.index = 2};
+    signed char levels[] = {WR_LOG_CRIT, WR_LOG_DEBUG, -1};
+    wr_request r = {.server = &f->server};
+
+    f->server.module_levels = levels;
+    wr_log_error(&f->server, WR_LOG_ERROR, 0, "of the core");
+    wr_log_error_of(&f->server, &core, WR_LOG_ERROR, 0, "of the core");
+    wr_log_error_of(&f->server, &other, WR_LOG_DEBUG, 0, "of another");
+    assert_string_equal(take(f->path), "");
+    wr_log_error(&f->server, WR_LOG_CRIT, 0, "of the core");
+    assert_non_null(strstr(take(f->path), "of the core\n"));
+    wr_log_error_of(&f->server, &other, WR_LOG_INFO, 0, "of another");
+    assert_non_null(strstr(take(f->path), "of another\n"));
+    wr_log_error_of(&f->server, &chatty, WR_LOG_DEBUG, 0, "chat");
+    assert_non_null(strstr(take(f->path), "chat\n"));
+    wr_log_request_of(&r, &chatty, WR_LOG_DEBUG, 0, "chat");
+    assert_non_null(strstr(take(f->path), "chat\n"));
+}
+
 static void server_can_have_its_own_log(void **state)
 {
     struct fixture *f = *state;
@@ -311,6 +333,7 @@ int main(void)
         TEST(no_byte_makes_a_second_line),
         TEST(long_text_is_cut_in_one_line),
         TEST(level_is_the_servers_or_the_main_one),
+        TEST(level_can_be_a_modules),
         TEST(server_can_have_its_own_log),
         TEST(without_log_it_is_standard_error),
     };
