@@ -471,8 +471,8 @@ static void test_value_errors(void **state)
                   "20-40,MinRate=500\n"
                   "~/x.conf:13: CacheContent: mmap is not supported; write "
                   "memory or descriptor\n"
-                  "~/x.conf:14: ErrorLog: is a file or \"stderr\"; pipes and "
-                  "syslog are not supported\n"
+                  "~/x.conf:14: TraceEnable: \"maybe\" is none of on, off, "
+                  "extended\n"
                   "~/x.conf:15: ServerName: \"a/b\" is not a host name\n"
                   "~/x.conf:16: ServerName: \"\" is not HOST or HOST:PORT\n"
                   "~/x.conf:17: MaxConnections: -1 is too small: at least 0");
