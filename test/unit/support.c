@@ -256,6 +256,8 @@ static wr_result say_file(wr_request *r, bool twice)
     return WR_OK;
 }
 
+wr_result (*support_handler)(wr_request *r);
+
 static wr_result try_handler(wr_request *r)
 {
     const char *name = strrchr(r->uri, '/');
@@ -281,6 +283,7 @@ static wr_result try_handler(wr_request *r)
            : IS("range")    ? say_file(r, false)
            : IS("twice")    ? say_file(r, true)
            : IS("moved")    ? wr_request_redirect(r, "/small.txt")
+           : IS("own")      ? support_handler(r)
            : IS("nothing")  ? 204
            : IS("void")     ? say_nothing(r)
            : IS("counted")  ? say_counted(r, 8 * 21)
