@@ -6,6 +6,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 # with what it needs of the core.
 
 unit_tests = \
+    test/unit/test_cache \
     test/unit/test_config \
     test/unit/test_config_reader \
     test/unit/test_config_section \
@@ -20,10 +21,12 @@ unit_tests = \
     test/unit/test_log_program \
     test/unit/test_log_ring \
     test/unit/test_mod_mime \
+    test/unit/test_path \
     test/unit/test_pid_file \
     test/unit/test_poller \
     test/unit/test_queue \
     test/unit/test_regex \
+    test/unit/test_response \
     test/unit/test_spawner \
     test/unit/test_timers
 if HAVE_LIBURING
@@ -36,6 +39,8 @@ support_sources = test/unit/support.c test/unit/support.h
 test_unit_test_conn_SOURCES = test/unit/test_conn.c $(support_sources)
 test_unit_test_conn_threads_SOURCES = test/unit/test_conn_threads.c \
     $(support_sources)
+test_unit_test_response_SOURCES = test/unit/test_response.c $(support_sources)
+test_unit_test_path_SOURCES = test/unit/test_path.c $(support_sources)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
