@@ -16,7 +16,8 @@ enum {
     TE_CHUNKED = 2, /* ... is "chunked" and nothing else */
     HAS_CL = 4,     /* Content-Length */
     CL_VALID = 8,   /* ... once, a number */
-    IS_10 = 16      /* HTTP/1.0 */
+    IS_10 = 16,     /* HTTP/1.0 */
+    TE_ENDS = 32    /* Transfer-Encoding's last coding is "chunked" */
 };
 
 /**
@@ -34,8 +35,10 @@ static const struct framing {
     {HAS_TE | HAS_CL, HAS_TE | HAS_CL, 400, WR__BODY_NONE},
     /* 6.3 rule 4: chunked is the final and, here, the only coding. */
     {HAS_TE | TE_CHUNKED, HAS_TE | TE_CHUNKED, 0, WR__BODY_CHUNKED},
-    /* 6.1: a coding that is not understood. */
-    {HAS_TE, HAS_TE, 501, WR__BODY_NONE},
+    /* 6.1: a coding that is not understood, below chunks that are. */
+    {HAS_TE | TE_ENDS, HAS_TE | TE_ENDS, 501, WR__BODY_NONE},
+    /* 6.3 rule 4: chunked is not the last: nobody knows where it ends. */
+    {HAS_TE, HAS_TE, 400, WR__BODY_NONE},
     /* 6.3 rule 6: one valid length. */
     {HAS_CL | CL_VALID, HAS_CL | CL_VALID, 0, WR__BODY_LENGTH},
     /* 6.3 rule 5: an invalid one, or several. */
@@ -89,6 +92,24 @@ static bool is_chunked(const wr_field *field, int64_t *unused)
     return strcasecmp(field->value, "chunked") == 0;
 }
 
+/** Is "chunked" what was applied last?  Fields of a name are one list. */
+static unsigned see_end(const wr_request *r)
+{
+    const wr_field *last = NULL;
+    const char *coding;
+
+    for (int i = r->known[WR_F_TRANSFER_ENCODING] - 1; i < r->field_count;
+         i++) {
+        if (r->fields[i].known == WR_F_TRANSFER_ENCODING) {
+            last = &r->fields[i];
+        }
+    }
+    coding = strrchr(last->value, ',');
+    coding = coding ? coding + 1 : last->value;
+    coding += strspn(coding, " \t");
+    return strcasecmp(coding, "chunked") == 0 ? TE_ENDS : 0;
+}
+
 int wr__body_frame(const wr_request *r, wr__body *body)
 {
     int64_t length = 0;
@@ -102,6 +123,9 @@ int wr__body_frame(const wr_request *r, wr__body *body)
             | see(r, WR_F_TRANSFER_ENCODING, HAS_TE, TE_CHUNKED, is_chunked,
                   &length)
             | (r->version_minor == 0 ? IS_10 : 0);
+        if (seen & HAS_TE) {
+            seen |= see_end(r);
+        }
         while ((seen & f->mask) != f->value) {
             f++;
         }

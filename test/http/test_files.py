@@ -193,7 +193,8 @@ def test_error_page(site, target, status, reason):
      "Request Header Fields Too Large"),
     (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n", 413,
      "Content Too Large"),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501,
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n"
+     b"\r\n", 501,
      "Not Implemented"),
 ])
 def test_error_page_of_the_protocol(site, data, status, reason):

@@ -262,8 +262,19 @@ def test_coding_refused(site, coding):
         400, 501)
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"identity", b"xchunked",
-                                    b"gzip, chunked"])
+@pytest.mark.parametrize("coding", [
+    b"gzip", b"identity", b"xchunked", b"chunked, gzip", b"chunked, identity",
+    b"chunked\r\nTransfer-Encoding: gzip", b"gzip, xchunked"])
+def test_coding_without_an_end(site, coding):
+    """6.3, 4: the last coding is not chunked."""
+    assert_refused(
+        exchange(site, b"Transfer-Encoding: " + coding + b"\r\n", chunked()),
+        400)
+
+
+@pytest.mark.parametrize("coding", [
+    b"gzip, chunked", b"gzip ,\tChunked", b"x;a=b, gzip, chunked",
+    b"gzip\r\nTransfer-Encoding: chunked"])
 def test_coding_not_implemented(site, coding):
     assert_refused(
         exchange(site, b"Transfer-Encoding: " + coding + b"\r\n", chunked()),
