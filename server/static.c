@@ -32,12 +32,19 @@ static void merge_slashes(char *path)
     *to = '\0';
 }
 
+/** RFC 9110, 15.5.6: who is refused a method is told those that are not. */
+static wr_result refuse_method(wr_request *r)
+{
+    wr_request_set_err_header(r, "Allow", "GET, HEAD, OPTIONS");
+    return 405;
+}
+
 wr_result wr__core_translate_name(wr_request *r)
 {
     char *filename, *path;
 
     if (r->method == WR_M_CONNECT) {
-        return 405; /* a tunnel is not ours to dig */
+        return refuse_method(r); /* a tunnel is not ours to dig */
     }
     if (strcmp(r->uri, "*") == 0) {
         return WR_OK;
@@ -124,8 +131,7 @@ static wr_result trace(wr_request *r)
     int allowed = wr__core_server_of(r->server)->trace;
 
     if (allowed == WR__TRACE_OFF) {
-        wr_request_set_err_header(r, "Allow", "GET, HEAD, OPTIONS");
-        return 405;
+        return refuse_method(r);
     }
     if (allowed != WR__TRACE_EXTENDED && r->core->declared_length != 0) {
         return 413;
@@ -170,8 +176,7 @@ wr_result wr__static_handler(wr_request *r)
         if (r->method == WR_M_POST && !r->file) {
             break;
         }
-        wr_request_set_err_header(r, "Allow", "GET, HEAD, OPTIONS");
-        return 405;
+        return refuse_method(r);
     }
     if (!r->file) {
         return status_of(r, r->core->lookup_error);
