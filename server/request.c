@@ -256,6 +256,9 @@ static int read_target(wr_request *r, const char *target, size_t len)
     }
     if (target[0] != '/' && target[0] != '*') {
         authority = strstr(target, "://") + 3;
+        if (authority - target != 7 || strncasecmp(target, "http", 4) != 0) {
+            return 421; /* RFC 9110, 7.4: nothing here is secured */
+        }
         authority_len = strcspn(authority, "/?");
         path = authority + authority_len;
         if (path[0] != '/') { /* RFC 9110, 4.2.3: an empty path is "/" */
