@@ -484,7 +484,7 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     if (!r->core->header_len) {
         wr__add_charset(r);
     }
-    if (r->core->out && has_no_content(r->status)) {
+    if (r->core->out && (has_no_content(r->status) || r->status == 205)) {
         apr_brigade_cleanup(r->core->out);
     }
     len = measure_content(r);
