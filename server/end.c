@@ -101,6 +101,7 @@ static void fill(wr_end *e, wr_thread *self)
                    : recv(e->fd, e->in->data + e->in->end, room, 0);
     if (n > 0) {
         e->in->end += (size_t)n;
+        e->conn->kit->moved += (size_t)n;
         /* A short read has emptied the socket, but for a FIN behind it. */
         if ((size_t)n == room
             || (atomic_load_explicit(&e->ready, memory_order_relaxed)
@@ -363,6 +364,7 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
         }
         if (n > 0) {
             sent += (size_t)n;
+            e->conn->kit->moved += (size_t)n;
             wr_end_advance(e, self, (size_t)n);
         }
         if (n < 0 || (n < (ssize_t)span.len && span.kind == WR_SPAN_MEMORY)) {
@@ -387,9 +389,14 @@ void wr_conn_io(wr_conn *c, wr_thread *self, size_t quantum)
         if (ready & WR_READ) {
             fill(e, self);
         }
-        if ((ready & WR_WRITE)
-            && wr_end_ship(e, self, quantum) == WR_IO_QUANTUM) {
-            c->flags |= WR__CONN_QUANTUM;
+        if (ready & WR_WRITE) {
+            wr_end_ship(e, self, quantum);
         }
+    }
+    /* Of all that moved, whatever it was: who sends without a pause, or takes
+     * many small pieces as fast as they are made, is ready time and again. */
+    if (c->kit && c->kit->moved >= quantum) {
+        c->kit->moved = 0;
+        c->flags |= WR__CONN_QUANTUM;
     }
 }

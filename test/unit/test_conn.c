@@ -969,6 +969,67 @@ static void test_no_deadline_for_ops(void **state)
     site_destroy(s);
 }
 
+/* Turns. */
+
+#define TURN 4096
+
+/** Step until there is nothing to do.  @return how often others could go. */
+static int count_turns(rig *g)
+{
+    int turns = 0;
+    wr_want want;
+
+    while ((want = wr_conn_step(g->c, g->self)) != WR_WANT_IO
+           || wr_conn_ready(g->c)) {
+        char taken[65536];
+
+        if (want == WR_WANT_IO) {
+            wr_conn_io(g->c, g->self, TURN);
+        }
+        turns += want == WR_WANT_YIELD;
+        if (want == WR_WANT_LOG) {
+            wr_record_log(wr_conn_take_log(g->c), g->self);
+        }
+        /* The client takes all, so that there is always room. */
+        while (recv(g->peer, taken, sizeof(taken), MSG_DONTWAIT) > 0) {
+        }
+    }
+    return turns;
+}
+
+/** Who sends without a pause has its turn, and then others have theirs,
+ *  whatever becomes of what is sent. */
+static void test_input_has_turns(void **state)
+{
+    static const rig_rules rules = {.keeps_open = true};
+    static const char one[] = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+    static char flood[32 * TURN];
+    site *s = site_create(&(site_options){.config = "MaxKeepAliveRequests 0"});
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(flood); i++) {
+        flood[i] = one[i % (sizeof(one) - 1)];
+    }
+    for (int is_junk = 0; is_junk < 2; is_junk++) {
+        rig *g = rig_create(s, &rules, "", 0);
+        ssize_t len;
+
+        flood[0] = is_junk ? '?' : one[0];
+        len = send(g->peer, flood, sizeof(flood), MSG_DONTWAIT);
+        assert_true(len > 8 * TURN);
+        /* A read is of at most two turns' bytes; small answers count, too. */
+        assert_true(count_turns(g) >= len / (3 * TURN));
+        shutdown(g->peer, SHUT_RDWR);
+        g->has_ended = true;
+        wr_end_eof(g->c->ends, g->self, ECONNRESET);
+        while (g->c) {
+            rig_step(g);
+        }
+        rig_destroy(g);
+    }
+    site_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -989,6 +1050,7 @@ int main(void)
         cmocka_unit_test(test_deadline_of_body),
         cmocka_unit_test(test_deadline_of_discarding),
         cmocka_unit_test(test_no_deadline_for_ops),
+        cmocka_unit_test(test_input_has_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
