@@ -13,10 +13,11 @@
 
 /** Where a directive may stand. */
 enum {
-    WR_IN_GLOBAL = 1,    /**< outside every section */
-    WR_IN_SERVER = 2,    /**< in <VirtualHost> */
-    WR_IN_DIRECTORY = 4, /**< in <Directory> and its kin */
-    WR_IN_MPM = 8,       /**< in <MPM>; bare, it goes to the chosen MPM */
+    WR_IN_GLOBAL = 1,          /**< outside every section */
+    WR_IN_SERVER = 2,          /**< in <VirtualHost> */
+    WR_IN_DIRECTORY = 4,       /**< in <Directory> and its kin */
+    WR_IN_MPM = 8,             /**< in <MPM>; bare, it goes to the chosen MPM */
+    WR_IN_DIRECTORY_ONLY = 16, /**< in <Directory>, but not in its kin */
     WR_IN_SERVERS = WR_IN_GLOBAL | WR_IN_SERVER,
     WR_IN_ANY = WR_IN_GLOBAL | WR_IN_SERVER | WR_IN_DIRECTORY
 };

@@ -251,7 +251,7 @@ const char *wr__set_allow_override(wr_command_call *call, void *config,
                                    int argc, const char *const *argv)
 {
     (void)config;
-    if (call->section->kind != WR_SECTION_DIRECTORY || call->section->regex) {
+    if (call->section->regex) {
         return "can stand only in <Directory> without a regular expression";
     }
     if (argc != 1 || strcasecmp(argv[0], "None") != 0) {

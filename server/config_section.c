@@ -201,25 +201,19 @@ static const char *read_pattern(wr_command_call *call, wr_section *section,
     return error;
 }
 
-/* Where <Files> sections go: those of a <Directory> hold in it only. */
-static const char *place_of(wr_command_call *call, wr_section_kind kind,
-                            apr_array_header_t **place)
+/* <Files> in a <Directory> hold in it only. */
+static apr_array_header_t *place_of(const wr_command_call *call,
+                                    wr_section_kind kind)
 {
     wr_section *outer = (wr_section *)(uintptr_t)call->section;
 
-    *place = call->server->sections;
     if (kind != WR_SECTION_FILES || !outer) {
-        return NULL;
-    }
-    if (outer->kind != WR_SECTION_DIRECTORY) {
-        return "can't stand in <Files> or <Location>, only outside all "
-               "sections, in <VirtualHost> or <Directory>";
+        return call->server->sections;
     }
     if (!outer->files) {
         outer->files = apr_array_make(call->pool, 2, sizeof(wr_section *));
     }
-    *place = outer->files;
-    return NULL;
+    return outer->files;
 }
 
 static const char *run_section(wr_command_call *call, wr_section_kind kind,
@@ -227,20 +221,16 @@ static const char *run_section(wr_command_call *call, wr_section_kind kind,
 {
     wr_section *section = apr_pcalloc(call->pool, sizeof(*section));
     wr_command_call inside = *call;
-    apr_array_header_t *place;
-    const char *error = place_of(call, kind, &place);
+    const char *error;
 
     section->kind = kind;
-    if (!error) {
-        error =
-            read_pattern(call, section, is_match, call->directive->argc, argv);
-    }
+    error = read_pattern(call, section, is_match, call->directive->argc, argv);
     if (error) {
         return error;
     }
     section->directive = call->directive;
     section->dir = wr__dir_config_make(call->walk->config, call->pool);
-    APR_ARRAY_PUSH(place, wr_section *) = section;
+    APR_ARRAY_PUSH(place_of(call, kind), wr_section *) = section;
     inside.context = WR_IN_DIRECTORY;
     inside.dir = section->dir;
     inside.dir_path = section->path;

@@ -130,6 +130,7 @@ const char *wr__context_text(unsigned context, apr_pool_t *pool)
     } places[] = {{WR_IN_GLOBAL, "outside all sections"},
                   {WR_IN_SERVER, "in <VirtualHost>"},
                   {WR_IN_DIRECTORY, "in <Directory>, <Files>, <Location>"},
+                  {WR_IN_DIRECTORY_ONLY, "in <Directory>"},
                   {WR_IN_MPM, "in <MPM>"}};
     const char *text = "";
     unsigned left = context;
@@ -407,14 +408,18 @@ static const char *misplaced(const wr_command *c, const wr_command_call *call)
 static const char *check_form(const wr_command *c, const wr_command_call *call)
 {
     const wr_directive *d = call->directive;
+    unsigned here = call->context;
 
+    if (call->section && call->section->kind == WR_SECTION_DIRECTORY) {
+        here |= WR_IN_DIRECTORY_ONLY;
+    }
     if (c->is_section != d->is_section) {
         return c->is_section
                    ? apr_psprintf(call->temp_pool, "is a section: <%s %s>",
                                   c->name, c->args ? c->args : "")
                    : "is not a section";
     }
-    if (!(c->context & call->context)) {
+    if (!(c->context & here)) {
         return misplaced(c, call);
     }
     return wr__walk_check_args(c, d, call->temp_pool);
