@@ -31,6 +31,9 @@ typedef enum wr_op_kind {
  */
 /** RESOLVE_* bits that hold beside wr_op.resolve: never out of dir. */
 #define WR_OP_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+/** Beside RESOLVE_* in wr_op.resolve: links are followed only to what belongs
+ *  to their owner.  The kernel does not know it, wr_op_run() does. */
+#define WR_RESOLVE_OWNER (UINT64_C(1) << 63)
 /** LOOKUP; O_NOATIME may be added.  A FIFO must not block. */
 #define WR_OP_LOOKUP_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define WR_OP_STAT_FLAGS   (O_PATH | O_CLOEXEC)

@@ -302,7 +302,15 @@ static void destroy_file_node(wr__node *node)
     free(n);
 }
 
-wr__file *wr__cache_file(wr__cache *cache, const char *filename)
+/** How links are followed is part of a file's key: where they are not, what
+ *  was found through one does not exist. */
+static const void *owner_of(uint64_t resolve)
+{
+    return (const void *)(uintptr_t)(resolve ^ (resolve >> 32));
+}
+
+wr__file *wr__cache_file(wr__cache *cache, const char *filename,
+                         uint64_t resolve)
 {
     file_node *n;
     wr__file *file;
@@ -310,7 +318,8 @@ wr__file *wr__cache_file(wr__cache *cache, const char *filename)
     if (!cache->keeps_files) {
         return NULL;
     }
-    n = (file_node *)table_get(&cache->files, NULL, filename, strlen(filename));
+    n = (file_node *)table_get(&cache->files, owner_of(resolve), filename,
+                               strlen(filename));
     if (!n) {
         return NULL;
     }
@@ -320,7 +329,8 @@ wr__file *wr__cache_file(wr__cache *cache, const char *filename)
     return file;
 }
 
-void wr__cache_add_file(wr__cache *cache, const char *filename, wr__file *file)
+void wr__cache_add_file(wr__cache *cache, const char *filename,
+                        uint64_t resolve, wr__file *file)
 {
     size_t len = strlen(filename);
     file_node *n;
@@ -338,14 +348,16 @@ void wr__cache_add_file(wr__cache *cache, const char *filename, wr__file *file)
     n->node.key_len = (uint32_t)len;
     n->node.destroy = destroy_file_node;
     n->node.bytes = sizeof(*n) + len + file_bytes(file);
+    n->node.owner = owner_of(resolve);
     n->file = file;
     wr_file_ref(&file->file);
     table_put(&cache->files, &n->node);
 }
 
-void wr__cache_remove_file(wr__cache *cache, const char *filename)
+void wr__cache_remove_file(wr__cache *cache, const char *filename,
+                           uint64_t resolve)
 {
-    table_remove(&cache->files, NULL, filename, strlen(filename));
+    table_remove(&cache->files, owner_of(resolve), filename, strlen(filename));
 }
 
 /* Names. */
@@ -415,6 +427,9 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
     }
     if (cache->keeps_headers) {
         header_len = wr__content_header(r, header, sizeof(header));
+        if (!header_len) {
+            return; /* later, when the file has come to rest */
+        }
     }
     size = sizeof(*name) + len + header_len + size_of(r->uri)
            + size_of(r->filename) + size_of(r->content_type)

@@ -65,10 +65,13 @@ void wr__name_unref(wr__name *name);
 void wr__cache_add_name(wr__cache *cache, const wr_request *r,
                         const char *target, size_t len);
 
-/** @return counted, or NULL. */
-wr__file *wr__cache_file(wr__cache *cache, const char *filename);
-void wr__cache_add_file(wr__cache *cache, const char *filename, wr__file *file);
-void wr__cache_remove_file(wr__cache *cache, const char *filename);
+/** @param resolve as in wr_op.  @return counted, or NULL. */
+wr__file *wr__cache_file(wr__cache *cache, const char *filename,
+                         uint64_t resolve);
+void wr__cache_add_file(wr__cache *cache, const char *filename,
+                        uint64_t resolve, wr__file *file);
+void wr__cache_remove_file(wr__cache *cache, const char *filename,
+                           uint64_t resolve);
 
 /** A wr_file for an opened file.  @owner fd: the file's from now on. */
 wr__file *wr__file_create(int fd, const struct stat *st, const wr_root *root);

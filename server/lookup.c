@@ -27,6 +27,7 @@ typedef struct lookup_args {
     wr__call *call;
     wr_root *root;
     const char *filename, *path;
+    uint64_t resolve;
     wr__cache *cache;
     const wr__config *config;
     bool asks_first;
@@ -45,7 +46,7 @@ static wr_result done(lookup_args *a, wr__file *file, apr_status_t error)
 static wr_result keep(lookup_args *a, wr__file *file)
 {
     atomic_store_explicit(&file->checked_ns, a->now_ns, memory_order_relaxed);
-    wr__cache_add_file(a->cache, a->filename, file);
+    wr__cache_add_file(a->cache, a->filename, a->resolve, file);
     return done(a, file, APR_SUCCESS);
 }
 
@@ -57,6 +58,7 @@ static wr_result ask(lookup_args *a, wr_op_kind kind, enum lookup_state state)
     op->kind = kind;
     op->dir = a->root->fd;
     op->path = a->path;
+    op->resolve = a->resolve;
     op->fd = -1;
     a->call->lookup.state = (uint8_t)state;
     return wr_request_ask(a->r, op);
@@ -131,7 +133,7 @@ static wr_result opened(lookup_args *a, apr_status_t status, int fd,
     wr__file *file;
 
     if (status != APR_SUCCESS) {
-        wr__cache_remove_file(a->cache, a->filename);
+        wr__cache_remove_file(a->cache, a->filename, a->resolve);
         return done(a, NULL, status);
     }
     file = wr__file_create(fd, st, a->root);
@@ -152,10 +154,11 @@ static wr_result open_file(lookup_args *a)
     apr_status_t status = EAGAIN;
 
     if (!a->asks_first) {
-        status = wr__open_below(a->root->fd, a->path, 0, &fd, &st);
+        status = wr__open_below(a->root->fd, a->path, a->resolve, &fd, &st);
         return opened(a, status, fd, &st);
     }
-    status = wr__open_below(a->root->fd, a->path, RESOLVE_CACHED, &fd, &st);
+    status = wr__open_below(a->root->fd, a->path, a->resolve | RESOLVE_CACHED,
+                            &fd, &st);
     if (status == EAGAIN || status == EINVAL) {
         return ask(a, WR_OP_LOOKUP, LK_OPEN_ASKED);
     }
@@ -183,8 +186,9 @@ static wr_result checked(lookup_args *a, apr_status_t status,
 static wr_result check_file(lookup_args *a)
 {
     struct stat st;
-    apr_status_t status = wr__stat_below(
-        a->root->fd, a->path, a->asks_first ? RESOLVE_CACHED : 0, &st);
+    apr_status_t status =
+        wr__stat_below(a->root->fd, a->path,
+                       a->resolve | (a->asks_first ? RESOLVE_CACHED : 0), &st);
 
     if (a->asks_first && (status == EAGAIN || status == EINVAL)) {
         return ask(a, WR_OP_STAT, LK_STAT_ASKED);
@@ -194,7 +198,7 @@ static wr_result check_file(lookup_args *a)
 
 static wr_result start(lookup_args *a)
 {
-    wr__file *file = wr__cache_file(a->cache, a->filename);
+    wr__file *file = wr__cache_file(a->cache, a->filename, a->resolve);
 
     if (!file) {
         return open_file(a);
@@ -206,6 +210,18 @@ static wr_result start(lookup_args *a)
     }
     a->call->lookup.stale = file;
     return check_file(a);
+}
+
+/** What Options say about links where the file lies. */
+static uint64_t resolve_of(const wr_request *r)
+{
+    unsigned options = wr_dir_options(r->dir_config);
+
+    if (options & WR_OPT_FOLLOW_SYMLINKS) {
+        return 0;
+    }
+    return options & WR_OPT_SYMLINKS_IF_OWNER ? WR_RESOLVE_OWNER
+                                              : RESOLVE_NO_SYMLINKS;
 }
 
 wr_result wr__lookup_file(wr_request *r, wr_root *root, const char *filename,
@@ -220,6 +236,7 @@ wr_result wr__lookup_file(wr_request *r, wr_root *root, const char *filename,
                      .root = root,
                      .filename = filename,
                      .path = path,
+                     .resolve = resolve_of(r),
                      .cache = child->core->cache,
                      .config = child->core->config,
                      .asks_first = child->core->asks_first,

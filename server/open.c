@@ -5,11 +5,33 @@
 
 #include "wr_op.h"
 
+#include "open_walk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/** What the kernel can't do by itself. */
+static int open_by_walking(int dir, const char *path, uint64_t flags,
+                           uint64_t resolve)
+{
+    wr__links links = resolve & WR_RESOLVE_OWNER      ? WR__LINKS_IF_OWNER
+                      : resolve & RESOLVE_NO_SYMLINKS ? WR__LINKS_NONE
+                                                      : WR__LINKS_FOLLOW;
+    int fd = -1;
+    apr_status_t status = EAGAIN; /* whether it would block is not known */
+
+    if (!(resolve & RESOLVE_CACHED)) {
+        status = wr__open_walk(dir, path, links, (int)flags, &fd);
+    }
+    if (status != APR_SUCCESS) {
+        errno = status;
+        return -1;
+    }
+    return fd;
+}
 
 static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -17,8 +39,16 @@ static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
         .flags = flags,
         .resolve = resolve | WR_OP_RESOLVE,
     };
+    int fd;
 
-    return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    if (resolve & WR_RESOLVE_OWNER) {
+        return open_by_walking(dir, path, flags, resolve);
+    }
+    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    if (fd < 0 && errno == ENOSYS) { /* before Linux 5.6 */
+        return open_by_walking(dir, path, flags, resolve);
+    }
+    return fd;
 }
 
 /** O_NOATIME spares the journal, but is allowed to the owner alone. */

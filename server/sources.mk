@@ -45,6 +45,7 @@ server_sources = \
     server/module_load.c \
     server/op.c \
     server/open.c \
+    server/open_walk.c \
     server/path.c \
     server/pid_file.c \
     server/pipeline.c \

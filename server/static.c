@@ -80,6 +80,12 @@ wr_result wr__core_map_to_storage(wr_request *r)
     if (!r->filename) {
         return WR_OK;
     }
+    /* First as if it were a file: whether links may be followed on the way to
+     * it is for the directory to say in which it lies. */
+    result = wr__request_configure(r, path_of(r));
+    if (result != WR_OK) {
+        return result;
+    }
     result = wr__lookup_file(r, r->root, r->filename, r->root_path, &file,
                              &r->core->lookup_error);
     if (result != WR_OK) {
@@ -202,7 +208,7 @@ wr_result wr__static_handler(wr_request *r)
 
         if (result != WR_OK) {
             if (etag) {
-                wr_request_set_err_header(r, "ETag", etag);
+                wr_request_set_header(r, "ETag", etag);
             }
             return result;
         }
@@ -217,6 +223,9 @@ wr_result wr__static_handler(wr_request *r)
         r->core->header = header;
         r->core->header_len =
             wr__content_header(r, header, WR__CONTENT_HEADER_MAX);
+        if (!r->core->header_len) {
+            wr__response_set_header(r);
+        }
     }
     r->content_length = r->file->size;
     if (!r->is_head) {

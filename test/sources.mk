@@ -21,6 +21,7 @@ unit_tests = \
     test/unit/test_log_program \
     test/unit/test_log_ring \
     test/unit/test_mod_mime \
+    test/unit/test_open_walk \
     test/unit/test_path \
     test/unit/test_pid_file \
     test/unit/test_poller \

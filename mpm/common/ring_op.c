@@ -22,6 +22,10 @@ wr__ring_op_state wr__ring_op_start(wr__ring *ring, wr_op *op, unsigned kind)
 {
     uint64_t flags = WR_OP_STAT_FLAGS;
 
+    if (op->resolve & WR_RESOLVE_OWNER) {
+        return WR__RING_OP_REFUSED;
+    }
+
     switch (op->kind) {
     case WR_OP_LOOKUP:
         flags = WR_OP_LOOKUP_FLAGS;

@@ -80,14 +80,14 @@ static wr__file *put_file(wr__cache *cache, const char *name, size_t size)
 {
     wr__file *file = make_file(size);
 
-    wr__cache_add_file(cache, name, file);
+    wr__cache_add_file(cache, name, 0, file);
     wr_file_unref(&file->file);
     return file;
 }
 
 static bool has_file(wr__cache *cache, const char *name)
 {
-    wr__file *file = wr__cache_file(cache, name);
+    wr__file *file = wr__cache_file(cache, name, 0);
 
     if (file) {
         wr_file_unref(&file->file);
@@ -158,11 +158,11 @@ static void test_found_and_removed(void **state)
     (void)state;
     assert_false(has_file(cache, "/a"));
     file = put_file(cache, "/a", 10);
-    assert_ptr_equal(wr__cache_file(cache, "/a"), file);
+    assert_ptr_equal(wr__cache_file(cache, "/a", 0), file);
     assert_false(has_file(cache, "/"));
     assert_false(has_file(cache, "/ab"));
-    wr__cache_remove_file(cache, "/a");
-    wr__cache_remove_file(cache, "/a");
+    wr__cache_remove_file(cache, "/a", 0);
+    wr__cache_remove_file(cache, "/a", 0);
     assert_false(has_file(cache, "/a"));
     assert_int_equal(file->file.refs, 1); /* ours, from above */
     wr_file_unref(&file->file);
@@ -265,7 +265,7 @@ static void test_references_outlive_entries(void **state)
     config.cache_entries = 2;
     cache = wr__cache_create(&config, false, pool);
     put_file(cache, "/a", 0);
-    file = wr__cache_file(cache, "/a");
+    file = wr__cache_file(cache, "/a", 0);
     put_name(cache, &server, "/a", file);
     name = get_name(cache, &server, "/a", file->checked_ns);
     assert_non_null(name);
@@ -323,7 +323,7 @@ static void test_switches(void **state)
     (void)state;
     config.cache_paths = config.cache_headers = config.cache_content = 0;
     cache = wr__cache_create(&config, false, pool);
-    wr__cache_add_file(cache, "/a", file);
+    wr__cache_add_file(cache, "/a", 0, file);
     assert_false(has_file(cache, "/a"));
     put_name(cache, &server, "/a", file);
     assert_null(get_name(cache, &server, "/a", 0));
@@ -357,7 +357,7 @@ static void test_names_are_bounded_by_files(void **state)
     for (int i = 0; i < 500; i++) { /* a quarter in each table at most */
         wr__file *file = make_file(0);
 
-        wr__cache_add_file(cache, name_of(i), file);
+        wr__cache_add_file(cache, name_of(i), 0, file);
         put_name(cache, &server, name_of(i), file);
         put_name(cache, &server, name_of(1000 - i), file);
         wr_file_unref(&file->file);
@@ -429,11 +429,11 @@ static void *disturb(void *arg)
             break;
         case 1:
             if (seed >> 26 & 1) {
-                wr__cache_remove_file(shared, name);
+                wr__cache_remove_file(shared, name, 0);
             }
             break;
         default:
-            file = wr__cache_file(shared, name);
+            file = wr__cache_file(shared, name, 0);
             if (file) {
                 if (file->file.size != 100 || file->file.content[99] != 0) {
                     abort();
