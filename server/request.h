@@ -42,6 +42,7 @@ struct wr_request_core {
     bool is_linear;       /**< a linear handler runs, or ran */
     bool wants_body;      /**< a hook waits for the body */
     bool has_body;        /**< it is all there */
+    bool is_judged;       /**< preconditions were looked at */
     uint8_t redirects;
     wr__name *name;     /**< the cached answer in use, counted */
     const char *etag;   /**< of the content, or NULL */

@@ -89,17 +89,27 @@ static int write_field(void *baton, const char *name, const char *value)
     return 1;
 }
 
+bool wr__time_is_settled(const wr_request *r, apr_time_t mtime)
+{
+    return mtime <= r->time - apr_time_from_sec(1);
+}
+
+/** RFC 9110, 8.8.3: a tag that may stay the same while the content changes is
+ *  called weak. */
 const char *wr__content_etag(const wr_request *r)
 {
     const wr__file *file = (const wr__file *)r->file;
     unsigned bits = wr__core_dir_of(r->dir_config)->etag.bits;
+    bool is_strong =
+        (bits & WR__ETAG_MTIME) && wr__time_is_settled(r, file->file.mtime);
     char *text, *at;
 
-    if (bits == (WR__ETAG_MTIME | WR__ETAG_SIZE)) {
-        return file->etag;
-    }
     if (!bits) {
         return NULL;
+    }
+    if (bits == (WR__ETAG_MTIME | WR__ETAG_SIZE)) {
+        return is_strong ? file->etag
+                         : apr_pstrcat(r->pool, "W/", file->etag, NULL);
     }
     at = text = apr_palloc(r->pool, 64);
     if (bits & WR__ETAG_INODE) {
@@ -114,7 +124,22 @@ const char *wr__content_etag(const wr_request *r)
     text[0] = '"';
     at[0] = '"';
     at[1] = '\0';
-    return text;
+    return is_strong ? text : apr_pstrcat(r->pool, "W/", text, NULL);
+}
+
+/** RFC 9110, 8.8.2.1: nothing was changed later than now, whatever a file
+ *  says of itself. */
+static const char *last_modified(const wr_request *r)
+{
+    const wr__file *file = (const wr__file *)r->file;
+    char *now;
+
+    if (file->file.mtime <= r->time) {
+        return file->last_modified;
+    }
+    now = apr_palloc(r->pool, APR_RFC822_DATE_LEN);
+    apr_rfc822_date(now, r->time);
+    return now;
 }
 
 size_t wr__content_header(const wr_request *r, char *buf, size_t size)
@@ -124,9 +149,10 @@ size_t wr__content_header(const wr_request *r, char *buf, size_t size)
     writer w = {buf, buf + size};
 
     if (300 + field_size("Content-Type", r->content_type)
-            + field_size("Content-Encoding", r->content_encoding)
-            + field_size("Content-Language", r->content_language)
-        > size) {
+                + field_size("Content-Encoding", r->content_encoding)
+                + field_size("Content-Language", r->content_language)
+            > size
+        || !wr__time_is_settled(r, file->file.mtime)) {
         return 0;
     }
     put_field(&w, "Last-Modified", file->last_modified);
@@ -235,15 +261,17 @@ static size_t measure_head(const wr_request *r)
 
 void wr__response_open_header(wr_request *r)
 {
-    const wr__file *file = (const wr__file *)r->file;
-    const char *etag;
-
-    if (!r->core->header_len) {
-        return;
+    if (r->core->header_len) {
+        r->core->header_len = 0;
+        wr__response_set_header(r);
     }
-    r->core->header_len = 0;
-    wr_request_set_header(r, "Last-Modified", file->last_modified);
-    etag = wr__content_etag(r);
+}
+
+void wr__response_set_header(wr_request *r)
+{
+    const char *etag = wr__content_etag(r);
+
+    wr_request_set_header(r, "Last-Modified", last_modified(r));
     if (etag) {
         wr_request_set_header(r, "ETag", etag);
     }
@@ -468,6 +496,16 @@ static void frame_known(wr_request *r)
     r->core->out = framed;
 }
 
+/** Has a handler without validators left it to us to ask whether there is a
+ *  content at all (RFC 9110, 13.2.1)?  Not for methods that do something: when
+ *  these are done it is too late. */
+static bool ignores_preconditions(const wr_request *r)
+{
+    return !r->core->is_judged && r->status == 200
+           && (r->method == WR_M_GET || r->method == WR_M_HEAD)
+           && (r->known[WR_F_IF_MATCH] || r->known[WR_F_IF_NONE_MATCH]);
+}
+
 void wr__response_send(wr_request *r, wr_thread *self, int status)
 {
     wr_conn *c = r->conn;
@@ -486,6 +524,12 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
     }
     if (r->core->out && (has_no_content(r->status) || r->status == 205)) {
         apr_brigade_cleanup(r->core->out);
+    }
+    if (ignores_preconditions(r)) {
+        status = wr_request_preconditions(r, NULL, 0);
+        if (status != WR_OK) {
+            make_error_page(r, status);
+        }
     }
     len = measure_content(r);
     if (r->known[WR_F_RANGE] && r->status == 200 && r->method == WR_M_GET

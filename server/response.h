@@ -10,12 +10,20 @@
 #define WR__CONTENT_HEADER_MAX 1024
 
 /** The fields that describe r->file as r's content, ready to send: what the
- *  header cache keeps.  @return their length; 0 if they do not fit. */
+ *  header cache keeps.  @return their length; 0 if they do not fit, or do not
+ *  hold for long, since the file was changed just now. */
 size_t wr__content_header(const wr_request *r, char *buf, size_t size);
 
 /** Put a file's ready-made fields into the tables, so that they can be
  *  changed. */
 void wr__response_open_header(wr_request *r);
+/** The same for a file that has none ready. */
+void wr__response_set_header(wr_request *r);
+
+/** Can what was changed at @a mtime not be changed again within that time?
+ *  File systems count it in steps; a second is longer than any of them, and
+ *  what Last-Modified counts in. */
+bool wr__time_is_settled(const wr_request *r, apr_time_t mtime);
 
 /** The entity tag of r->file as FileETag has it; NULL for none. */
 const char *wr__content_etag(const wr_request *r);

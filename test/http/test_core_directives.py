@@ -168,7 +168,8 @@ def test_etags_and_ranges_switched_off(server):
 def test_etag_of_other_parts(server):
     stat = (server.www / "tags" / "a.txt").stat()
     etag = server.get("/tags/a.txt")["etag"]
-    assert etag == f'"{stat.st_ino:x}-{stat.st_size:x}"'
+    # Weak: another content of that length would have it too.
+    assert etag == f'W/"{stat.st_ino:x}-{stat.st_size:x}"'
     assert server.get("/tags/a.txt",
                       fields=[f"If-None-Match: {etag}"]).status == 304
 

@@ -23,6 +23,8 @@ application/pdf pdf
 application/octet-stream bin
 """
 
+AGE = 1500000000.25  # when all was changed last: an entity tag is strong then
+
 SIZES = (0, 1, 2, 100, 1023, 1024, 4095, 4096, 4097, 16383, 16384, 65535,
          65536, 65537, 102400, 1 << 20, 10 << 20)
 
@@ -76,8 +78,11 @@ def make(www, outside):
         path = www / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        os.utime(path, (AGE, AGE))
     for size in SIZES:
-        (www / f"{size}.bin").write_bytes(content(size))
+        path = www / f"{size}.bin"
+        path.write_bytes(content(size))
+        os.utime(path, (AGE, AGE))
     outside.mkdir()
     (outside / "secret.txt").write_bytes(SECRET)
     (outside / "index.html").write_bytes(SECRET)
