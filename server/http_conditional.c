@@ -67,13 +67,39 @@ static bool fields_have(const wr_request *r, wr_known_field known,
     return false;
 }
 
-/** A date of a field, in seconds; 0: none, or not to be understood, and then
- *  the field is ignored (RFC 9110, 13.1.3). */
-static apr_time_t field_date(const wr_request *r, wr_known_field known)
+/** RFC 9110, 5.6.7: one of the three forms, and nothing behind it, which
+ *  apr_date_parse_http() does not mind. */
+static bool is_date(const char *text)
 {
-    const char *text = wr_request_known(r, known);
+    const char *comma = strchr(text, ',');
 
-    return text ? apr_time_sec(apr_date_parse_http(text)) : 0;
+    return apr_date_checkmask(text, "@$$, ## @$$ #### ##:##:## GMT")
+           || apr_date_checkmask(text, "@$$ @$$ ~# ##:##:## ####")
+           || (comma && comma - text >= (int)sizeof("Sunday") - 1
+               && apr_date_checkmask(comma, ", ##-@$$-## ##:##:## GMT"));
+}
+
+/** In seconds.  @return false if it is not understood. */
+static bool parse_date(const char *text, apr_time_t *seconds)
+{
+    *seconds = apr_time_sec(apr_date_parse_http(text));
+    /* The epoch is a date too, if one that APR calls bad. */
+    return is_date(text) && (*seconds || strstr(text, "01 Jan 1970 00:00:00"));
+}
+
+/** A date of a field.  None, or more than one, or one that is not understood
+ *  means that the field is ignored (RFC 9110, 13.1.3 and 13.1.4). */
+static bool field_date(const wr_request *r, wr_known_field known,
+                       apr_time_t *seconds)
+{
+    int first = r->known[known];
+
+    for (int i = first; first && i < r->field_count; i++) {
+        if (r->fields[i].known == known) {
+            return false;
+        }
+    }
+    return first && parse_date(r->fields[first - 1].value, seconds);
 }
 
 /* The order is that of RFC 9110, 13.2.2. */
@@ -85,12 +111,13 @@ wr_result wr_request_preconditions(wr_request *r, const char *etag,
 
     r->core->etag = etag;
     r->core->mtime = mtime;
+    r->core->is_judged = true;
     if (r->known[WR_F_IF_MATCH]) {
         if (!fields_have(r, WR_F_IF_MATCH, etag, true)) {
             return 412;
         }
     }
-    else if (mtime && (date = field_date(r, WR_F_IF_UNMODIFIED_SINCE))
+    else if (mtime && field_date(r, WR_F_IF_UNMODIFIED_SINCE, &date)
              && changed > date) {
         return 412;
     }
@@ -99,7 +126,7 @@ wr_result wr_request_preconditions(wr_request *r, const char *etag,
             return is_read ? 304 : 412;
         }
     }
-    else if (is_read && mtime && (date = field_date(r, WR_F_IF_MODIFIED_SINCE))
+    else if (is_read && mtime && field_date(r, WR_F_IF_MODIFIED_SINCE, &date)
              && changed <= date) {
         return 304;
     }
@@ -110,16 +137,18 @@ bool wr__range_is_wanted(const wr_request *r, const char *etag,
                          apr_time_t mtime)
 {
     const char *text = wr_request_known(r, WR_F_IF_RANGE);
+    apr_time_t date;
     bool is_weak;
 
     if (!text) {
         return true;
     }
-    /* RFC 9110, 13.1.5: a strong comparison; a date must match exactly. */
+    /* RFC 9110, 13.1.5: a strong comparison; a date must match exactly, and
+     * its second must be over (8.8.2.2). */
     if (text[0] == '"' || text[0] == 'W') {
         skip_weak(text, &is_weak);
         return etag && !is_weak && etag[0] == '"' && strcmp(text, etag) == 0;
     }
-    return mtime
-           && apr_time_sec(apr_date_parse_http(text)) == apr_time_sec(mtime);
+    return mtime && wr__time_is_settled(r, mtime) && parse_date(text, &date)
+           && date == apr_time_sec(mtime);
 }

@@ -285,12 +285,34 @@ static void refuse(wr_conn *c, wr_thread *self, int status)
     respond(c, self, status);
 }
 
+/** RFC 9110, 10.1.1: is more than a 100 expected of us? */
+static bool expects_more(const wr_request *r)
+{
+    static const char known[] = "100-continue";
+
+    for (int i = r->known[WR_F_EXPECT] - 1; i >= 0 && i < r->field_count; i++) {
+        const char *at = r->fields[i].value;
+
+        if (r->fields[i].known != WR_F_EXPECT) {
+            continue;
+        }
+        while (*(at += strspn(at, ", \t"))) {
+            size_t len = strcspn(at, ", \t");
+
+            if (len != sizeof(known) - 1 || strncasecmp(at, known, len) != 0) {
+                return true;
+            }
+            at += len;
+        }
+    }
+    return false;
+}
+
 /** A head is complete. */
 static void begin_request(wr_conn *c, wr_thread *self, size_t len)
 {
     wr__http *http = http_of(c);
     struct wr_input *in = input_of(c);
-    const char *expect;
     int status;
 
     http->r = wr__request_create(c, self);
@@ -310,9 +332,8 @@ static void begin_request(wr_conn *c, wr_thread *self, size_t len)
     http->r->core->declared_length =
         http->body.kind == WR__BODY_CHUNKED ? -1 : http->body.left;
     http->r->keep_alive = may_stay(c, http->r);
-    expect = wr_request_known(http->r, WR_F_EXPECT);
-    if (expect && strcasecmp(expect, "100-continue") != 0) {
-        refuse(c, self, 417); /* RFC 9110, 10.1.1 */
+    if (expects_more(http->r)) {
+        refuse(c, self, 417);
         return;
     }
     go(c, HTTP_RUN);

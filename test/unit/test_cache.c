@@ -122,6 +122,7 @@ static void put_name(wr__cache *cache, wr_server *of, const char *target,
     wr_request r = {.pool = pool,
                     .server = of,
                     .dir_config = &dir,
+                    .time = INT64_MAX, /* the file was changed long ago */
                     .uri = target,
                     .filename = apr_pstrcat(pool, "/srv", target, NULL),
                     .root = &root,
