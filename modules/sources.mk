@@ -5,11 +5,15 @@ modules = \
     modules/aaa/mod_authz_core.la \
     modules/aaa/mod_authz_host.la \
     modules/examples/mod_hello.la \
+    modules/generators/mod_asis.la \
     modules/generators/mod_autoindex.la \
     modules/loggers/mod_log_config.la \
     modules/mappers/mod_alias.la \
     modules/mappers/mod_dir.la \
-    modules/metadata/mod_mime.la
+    modules/metadata/mod_env.la \
+    modules/metadata/mod_headers.la \
+    modules/metadata/mod_mime.la \
+    modules/metadata/mod_setenvif.la
 
 modules_generators_mod_autoindex_la_SOURCES = \
     modules/generators/autoindex_page.c \

@@ -33,7 +33,8 @@ import tree
 START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
 
-MODULES = ("authz_core", "authz_host", "alias", "autoindex", "mime", "dir", "log_config", "hello")
+MODULES = ("authz_core", "authz_host", "alias", "asis",
+           "autoindex", "env", "headers", "setenvif", "mime", "dir", "log_config", "hello")
 
 # What the server logs of files that it must not serve is no fault of its own.
 REFUSALS = (r"\] access to \S+ refused: |is a directory without an index"

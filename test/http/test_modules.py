@@ -135,3 +135,62 @@ def test_require_holds_for_all_methods(modules, method):
     assert response.status in ((403, 501) if method == "BREW" else
                                (403, 405) if method == "POST" else (403,))
     assert b"a/x.txt" not in response.body
+
+
+@pytest.fixture(scope="module")
+def fallbacks(module_weir):
+    server = module_weir("""
+<Directory "@WWW@/app">
+    FallbackResource /app/main.html
+</Directory>
+<Directory "@WWW@/app/none">
+    FallbackResource disabled
+</Directory>
+<Directory "@WWW@/gone">
+    FallbackResource /gone/none.html
+</Directory>
+<Directory "@WWW@/sent">
+    DirectoryIndexRedirect permanent
+    DirectoryIndex nothing.html start.html
+</Directory>
+<Directory "@WWW@/left">
+    SetHandler hello
+    DirectoryCheckHandler On
+</Directory>
+""")
+    for name in ("app/main.html", "app/there.txt", "app/none/x",
+                 "app/dir/index.html", "app/empty/x", "gone/x",
+                 "sent/start.html", "left/index.html"):
+        server.put(name, name)
+    return server
+
+
+@pytest.mark.parametrize("target,body", [
+    ("/app/", "app/main.html"), ("/app/x/y/z", "app/main.html"),
+    ("/app/there.txt", "app/there.txt"), ("/app/main.html", "app/main.html"),
+    ("/app/dir/", "app/dir/index.html"), ("/app/empty/", "app/main.html"),
+    ("/left/", "Hello, you!\n"),
+])
+def test_fallback(fallbacks, target, body):
+    for _ in range(2):
+        response = fallbacks.get(target)
+        assert (response.status, response.body.decode()) == (200, body)
+
+
+def test_no_fallback(fallbacks):
+    assert fallbacks.get("/app/none/y").status == 404
+    assert fallbacks.get("/gone/y").status == 404
+
+
+def test_fallback_until_there_is_a_file(weir):
+    server = weir("""CacheRevalidate 0
+FallbackResource /hello.txt""")
+    assert server.get("/new.txt").body == tree.HELLO
+    server.put("new.txt", "new")
+    assert server.get("/new.txt").body == b"new"
+
+
+def test_directory_index_redirect(fallbacks):
+    response = fallbacks.get("/sent/?q=1")
+    assert response.status == 301
+    assert response["location"] == "http://localhost/sent/start.html?q=1"
