@@ -208,6 +208,7 @@ static void shuffle(hybrid *h, wr_conn *c)
             hand_over(h, (wr_task *)wr_conn_take_log(c), TASK_LOG);
             break;
         case WR_WANT_YIELD:
+            set_timer(h, c); /* one that never waits has a deadline, too */
             wr__fifo_put(&h->ready, &seat->task);
             return;
         case WR_WANT_DROP:

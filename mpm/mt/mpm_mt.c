@@ -162,6 +162,20 @@ static void wait_any(wr_conn *c, wr_thread *self, bool *is_told)
     }
 }
 
+/** There are no others to go first; but a client may never let this thread
+ *  wait, and so hear of the time and of the stop. */
+static void look_up(wr_conn *c, wr_thread *self, bool *is_told)
+{
+    wr_thread_tick(self);
+    if (!*is_told && wr_child_state(c->child) == WR_CHILD_STOPPING) {
+        *is_told = true;
+        wr_conn_post(c, WR_POST_STOP);
+    }
+    if (c->deadline <= self->now_ns) {
+        wr_conn_post(c, WR_POST_TIMER);
+    }
+}
+
 static void call(wr_conn *c, wr_thread *self)
 {
     wr_op *op = wr_conn_take_op(c);
@@ -193,11 +207,7 @@ static void serve(wr_conn *c, wr_thread *self)
             wr_record_log(wr_conn_take_log(c), self);
             break;
         case WR_WANT_YIELD:
-            /* No others here; but a client may never let this wait. */
-            if (!is_told && wr_child_state(c->child) == WR_CHILD_STOPPING) {
-                is_told = true;
-                wr_conn_post(c, WR_POST_STOP);
-            }
+            look_up(c, self, &is_told);
             break;
         case WR_WANT_DROP:
             wr_conn_drop(c, self);

@@ -186,6 +186,7 @@ static void run(proactor *p, wr_conn *c)
             wr_record_log(wr_conn_take_log(c), p->self);
             break;
         case WR_WANT_YIELD:
+            set_timer(p, c); /* one that never waits has a deadline, too */
             wr__seat_of(c)->is_queued = true;
             wr__fifo_put(&p->ready, &wr__seat_of(c)->task);
             return;

@@ -63,8 +63,10 @@ static void call(loop *l, wr_conn *c)
     wr_thread_tick(l->self);
 }
 
+/** One that never waits has a deadline, too. */
 static void put_last(loop *l, wr_conn *c)
 {
+    set_timer(l, c);
     wr__seat_of(c)->is_queued = true;
     wr__fifo_put(&l->ready, &wr__seat_of(c)->task);
 }

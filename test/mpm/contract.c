@@ -393,6 +393,18 @@ static void test_deadline_while_sending(void)
     server_end();
 }
 
+/** Who never has to wait has a deadline, too. */
+static void test_deadline_while_yielding(void)
+{
+    client c;
+
+    server_start(mpm);
+    c = client_open("d50 Y");
+    client_expect_timeout(&c);
+    client_expect_end(&c);
+    server_end();
+}
+
 /** The deadline passes while an op is out: the op's result counts no more. */
 static void test_deadline_beats_completion(void)
 {
@@ -861,6 +873,7 @@ static const struct test {
     {"deadline_idle", test_deadline_idle},
     {"deadline_moves", test_deadline_moves},
     {"deadline_while_sending", test_deadline_while_sending},
+    {"deadline_while_yielding", test_deadline_while_yielding},
     {"deadline_beats_completion", test_deadline_beats_completion},
     {"many_deadlines", test_many_deadlines},
     {"resume_before_parking", test_resume_before_parking},

@@ -549,7 +549,8 @@ static wr_want run_token(machine *m, const wr_thread *self)
 
 /* Steps. */
 
-static void take_posts(machine *m)
+/** @return was the time posted? */
+static bool take_posts(machine *m)
 {
     unsigned bits = atomic_exchange(&m->conn->posted, 0);
 
@@ -562,6 +563,7 @@ static void take_posts(machine *m)
     if ((bits & WR_POST_STOP) && !m->is_over) {
         give_up(m);
     }
+    return bits & WR_POST_TIMER;
 }
 
 static void check_clock(const wr_thread *self)
@@ -595,11 +597,13 @@ static wr_want run_script(machine *m, const wr_thread *self)
     return NEXT;
 }
 
-static wr_want choose_want(machine *m, const wr_thread *self)
+static wr_want choose_want(machine *m, const wr_thread *self, bool is_time)
 {
     wr_want want = NEXT;
 
-    if (!m->is_over && m->conn->deadline <= self->now_ns) {
+    /* One that yields does not look at the time by itself: as in the core. */
+    is_time = is_time || m->last_want != WR_WANT_YIELD;
+    if (is_time && !m->is_over && m->conn->deadline <= self->now_ns) {
         time_out(m);
     }
     if (m->quantum_used) {
@@ -620,6 +624,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
 {
     machine *m = machine_enter(c, self, "wr_conn_step");
     wr_want want;
+    bool is_time;
 
     check_clock(self);
     machine_void_span(&m->client);
@@ -629,8 +634,8 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
     if (m->back) {
         m->back->end.want = 0;
     }
-    take_posts(m);
-    want = choose_want(m, self);
+    is_time = take_posts(m);
+    want = choose_want(m, self, is_time);
     m->vain = m->progressed ? 0 : m->vain + 1;
     m->progressed = false;
     PROMISE(m->vain < VAIN_MAX,
