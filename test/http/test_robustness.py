@@ -1,0 +1,88 @@
+"""Clients that ask for more than their share.
+
+A flood sends without a pause, from processes of its own: one thread beside the
+test's could not keep a server busy.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+LONGEST = 12.0  # seconds that a flood lasts, at most
+
+
+def in_process(work):
+    """Fork a process that does something till it fails, or is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(30)
+            work()
+        finally:
+            os._exit(0)
+    return pid
+
+
+@contextlib.contextmanager
+def flood(server, first, rest):
+    """first, then rest again and again, and all is read that comes.
+
+    Gives a function that tells whether the server has ended it.
+    """
+    with server.connect(deadline=30) as c:
+        def send():
+            c.sock.setblocking(True)
+            c.sock.sendall(first)
+            while True:
+                c.sock.sendall(rest)
+
+        def read():
+            c.sock.setblocking(True)
+            while c.sock.recv(1 << 20):
+                pass
+
+        pids = [in_process(read), in_process(send)]
+        gone = []
+
+        def has_ended():
+            if not gone and os.waitpid(pids[1], os.WNOHANG)[0]:
+                gone.append(pids.pop())
+            return bool(gone)
+
+        try:
+            yield has_ended
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+ONE = """
+Processes 1
+MaxKeepAliveRequests 0
+<MPM hybrid>
+    ThreadsPerChild 1
+</MPM>
+"""
+
+
+def test_flood_after_refusal_ends(weir):
+    """Who is told of an error is listened to for a while, and not for ever."""
+    server = weir(ONE)
+    with flood(server, b"?\r\n\r\n", b"x" * (1 << 20)) as has_ended:
+        end = time.monotonic() + LONGEST
+        while not has_ended():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_pipelined_flood_lets_others_go_on(weir):
+    """A client whose requests never end gets no more than its turn."""
+    server = weir(ONE)
+    one = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
+    with flood(server, b"", one * 30000) as has_ended:
+        time.sleep(0.3)
+        for _ in range(10):
+            assert server.get("/none").status == 404
+        assert not has_ended()
