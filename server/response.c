@@ -280,6 +280,41 @@ void wr__response_set_header(wr_request *r)
     }
 }
 
+/** A query comes back in it as it came, and clients send bytes there that no
+ *  URI has (RFC 9110, 10.2.2; RFC 3986, 3.4). */
+static void escape_location(wr_request *r)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    const char *marks = "-._~:/?#[]@!$&'()*+,;=%";
+    const char *from = NULL;
+    char *escaped, *to;
+
+    if (r->err_headers_out) {
+        from = apr_table_get(r->err_headers_out, "Location");
+    }
+    if (!from) {
+        return;
+    }
+    to = escaped = apr_palloc(r->pool, 3 * strlen(from) + 1);
+    for (; *from; from++) {
+        unsigned char byte = (unsigned char)*from;
+
+        if (apr_isalnum(byte) || strchr(marks, byte)) {
+            *to++ = *from;
+        }
+        else {
+            *to++ = '%';
+            *to++ = hex[byte >> 4];
+            *to++ = hex[byte & 15];
+        }
+        if (byte == '?') {
+            marks = "-._~:/?#@!$&'()*+,;=%"; /* no address behind it */
+        }
+    }
+    *to = '\0';
+    apr_table_setn(r->err_headers_out, "Location", escaped);
+}
+
 /** Modules that change fields find them all in the tables. */
 static void insert_headers(wr_request *r)
 {
@@ -549,6 +584,7 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
         r->content_length = len;
     }
     insert_headers(r);
+    escape_location(r);
     APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
     if (r->core->out) {
         if (r->is_head) {
