@@ -282,20 +282,18 @@ void wr__response_set_header(wr_request *r)
 
 /** A query comes back in it as it came, and clients send bytes there that no
  *  URI has (RFC 9110, 10.2.2; RFC 3986, 3.4). */
-static void escape_location(wr_request *r)
+static void escape_location(apr_table_t *fields)
 {
     static const char hex[] = "0123456789ABCDEF";
     const char *marks = "-._~:/?#[]@!$&'()*+,;=%";
-    const char *from = NULL;
+    const char *from = fields ? apr_table_get(fields, "Location") : NULL;
     char *escaped, *to;
 
-    if (r->err_headers_out) {
-        from = apr_table_get(r->err_headers_out, "Location");
-    }
-    if (!from) {
+    if (!from || !is_field_safe(from)) {
         return;
     }
-    to = escaped = apr_palloc(r->pool, 3 * strlen(from) + 1);
+    to = escaped =
+        apr_palloc(apr_table_elts(fields)->pool, 3 * strlen(from) + 1);
     for (; *from; from++) {
         unsigned char byte = (unsigned char)*from;
 
@@ -312,7 +310,7 @@ static void escape_location(wr_request *r)
         }
     }
     *to = '\0';
-    apr_table_setn(r->err_headers_out, "Location", escaped);
+    apr_table_setn(fields, "Location", escaped);
 }
 
 /** Modules that change fields find them all in the tables. */
@@ -584,7 +582,8 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
         r->content_length = len;
     }
     insert_headers(r);
-    escape_location(r);
+    escape_location(r->headers_out);
+    escape_location(r->err_headers_out);
     APR_BRIGADE_INSERT_TAIL(e->out, make_head(r, self, kit->list));
     if (r->core->out) {
         if (r->is_head) {

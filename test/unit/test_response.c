@@ -158,6 +158,42 @@ static void test_statuses(void **state)
     }
 }
 
+/** RFC 9110, 15.3.6: no content, and unlike 204 it has to be said. */
+static void test_reset_content(void **state)
+{
+    response a;
+
+    (void)state;
+    support_handler = set_fields;
+    a = answer("GET /own?205 HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect_start(a, "HTTP/1.1 205 Reset Content\r\n");
+    expect_field(a, "Content-Length: 0");
+    assert_int_equal(a.body_len, 0);
+}
+
+static wr_result move(wr_request *r)
+{
+    const char *to = "http://[::1]/a b?[c]\xe9{\"}%41";
+
+    if (r->args) {
+        wr_request_set_err_header(r, "Location", to);
+    }
+    else {
+        wr_request_set_header(r, "Location", to);
+    }
+    return 303;
+}
+
+static void test_location(void **state)
+{
+    static const char field[] =
+        "Location: http://[::1]/a%20b?%5Bc%5D%E9%7B%22%7D%41";
+
+    (void)state;
+    expect_field(answer_of(move, "GET", 1), field);
+    expect_field(answer("GET /own?x HTTP/1.1\r\nHost: a\r\n\r\n"), field);
+}
+
 /* Framing. */
 
 static wr_made make_once(wr_request *r, void *baton, apr_bucket_brigade *piece)
@@ -345,6 +381,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_reset_content),
+        cmocka_unit_test(test_location),
         cmocka_unit_test(test_unknown_length),
         cmocka_unit_test(test_known_length),
         cmocka_unit_test(test_head_is_as_get),
