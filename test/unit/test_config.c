@@ -1015,8 +1015,7 @@ static void test_directory_errors(void **state)
                   "expression");
 }
 
-/* names
- * ------------------------------------------------------------------------------
+/* names ----------------------------------------------------------------------
  */
 
 static wr_listener listener_at(const char *address, uint16_t port)
