@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 unit_tests = \
     test/unit/test_cache \
     test/unit/test_config \
+    test/unit/test_config_directives \
     test/unit/test_config_reader \
     test/unit/test_config_section \
     test/unit/test_conn \
