@@ -4,6 +4,7 @@
 #include "ring_accept.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 typedef enum accept_state {
     ACCEPT_IDLE,
@@ -71,9 +72,12 @@ wr_conn *wr__ring_accepted(wr__ring_acceptor *ra, wr_thread *self,
         }
         return NULL;
     }
-    /* One request for any number of connections has no room for addresses. */
+    /* One request for any number of connections has no room for addresses.
+     * Who is gone already has none, and whoever has none could not be told
+     * from those who are let in. */
     if (getpeername(event->result, &peer.any, &len) < 0) {
-        return wr__accepted(self, event->result, listener, NULL, 0);
+        close(event->result);
+        return NULL;
     }
     return wr__accepted(self, event->result, listener, &peer.any, len);
 }

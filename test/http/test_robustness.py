@@ -86,3 +86,24 @@ def test_pipelined_flood_lets_others_go_on(weir):
         for _ in range(10):
             assert server.get("/none").status == 404
         assert not has_ended()
+
+
+def test_nobody_without_an_address_is_served(weir):
+    """A client that has gone before it is accepted may have no address any
+    more: then nothing can be said of what it may ask."""
+    server = weir("Processes 1")
+    stopped = list(server.children())
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(5):
+            c = server.connect()
+            c.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+            c.reset()
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert server.get("/here").status == 404
+    server.stop()
+    lines = server.access_lines(1)
+    assert all(line.startswith("127.0.0.1 ") for line in lines), lines
