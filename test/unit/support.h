@@ -71,6 +71,8 @@ typedef struct site {
  *     /less      ... that is not reached       /more      ... that is passed
  */
 site *site_create(const site_options *options);
+/** Give /small.txt another time, so that what is cached of it is stale. */
+void site_touch(const site *s);
 /** What /own does. */
 extern wr_result (*support_handler)(wr_request *r);
 /** Nothing may be left: no connection, no descriptor. */
