@@ -379,7 +379,7 @@ static const char *set_tokens(wr_command_call *call, void *config, int argc,
     (void)argc;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcasecmp(names[i].name, argv[0]) == 0) {
-            whole->server_tokens = names[i].tokens;
+            whole->server_tokens = (int)names[i].tokens;
             return NULL;
         }
     }

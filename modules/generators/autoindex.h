@@ -39,13 +39,15 @@ typedef enum wr__index_key {
     WR__INDEX_BY_DESCRIPTION = 'D'
 } wr__index_key;
 
+typedef enum wr__index_for {
+    WR__INDEX_FOR_NAME,
+    WR__INDEX_FOR_TYPE,
+    WR__INDEX_FOR_ENCODING
+} wr__index_for;
+
 /** An icon, an alternative text or a description, and for what it is. */
 typedef struct wr__index_item {
-    enum {
-        WR__INDEX_FOR_NAME,
-        WR__INDEX_FOR_TYPE,
-        WR__INDEX_FOR_ENCODING
-    } kind;
+    wr__index_for kind;
     const char *pattern; /* of names, types or encodings */
     const char *below;   /* the section's path, or NULL: everywhere */
     const char *text;

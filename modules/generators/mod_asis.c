@@ -9,6 +9,8 @@
  *
  * The head is read where blocking does no harm; the rest is sent as any file.
  */
+#define WR_LOG_MODULE asis_module
+
 #include "wr_file.h"
 #include "wr_hook.h"
 #include "wr_log.h"
@@ -25,8 +27,6 @@
 #include <unistd.h>
 
 #define HEAD_MAX 16384
-
-extern WR_API wr_module asis_module;
 
 /** The file's first bytes, or NULL with *status. */
 static const char *read_start(wr_request *r, size_t *len, apr_status_t *status)

@@ -257,7 +257,7 @@ static const char *set_options(wr_command_call *call, void *config, int argc,
 /* Icons, texts, descriptions. */
 
 static void add_item(wr_command_call *call, apr_array_header_t **items,
-                     int kind, const char *pattern, const char *text)
+                     wr__index_for kind, const char *pattern, const char *text)
 {
     wr__index_item *item;
 
@@ -281,7 +281,7 @@ static const char *name_pattern(wr_command_call *call, const char *name)
 }
 
 static void add_items(wr_command_call *call, apr_array_header_t **items,
-                      int kind, const char *text, int argc,
+                      wr__index_for kind, const char *text, int argc,
                       const char *const *argv)
 {
     for (int i = 0; i < argc; i++) {
@@ -294,7 +294,8 @@ static void add_items(wr_command_call *call, apr_array_header_t **items,
 
 /** "/icons/x.png", or "(IMG,/icons/x.png)": then the text too. */
 static const char *add_icons(wr_command_call *call, wr__index_config *conf,
-                             int kind, int argc, const char *const *argv)
+                             wr__index_for kind, int argc,
+                             const char *const *argv)
 {
     const char *icon = argv[0], *comma = strchr(icon, ',');
     size_t len = strlen(icon);

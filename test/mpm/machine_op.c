@@ -151,6 +151,10 @@ static void run_op(wr_op *op)
     case WR_OP_READ:
         op->status = read_range(op);
         break;
+    case WR_OP_WRITE:
+        op->status =
+            pwrite(op->fd, op->buf, op->len, op->offset) < 0 ? errno : 0;
+        break;
     case WR_OP_FUNC:
         op->status = op->func(op);
         break;

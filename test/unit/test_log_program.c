@@ -63,7 +63,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void open_program(struct fixture *f, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+open_program(struct fixture *f, const char *format, ...)
 {
     va_list args;
 
