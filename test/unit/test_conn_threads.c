@@ -343,31 +343,30 @@ typedef struct crowd {
 
 static void *run_clients(void *arg)
 {
-    const crowd *crowd = arg;
+    const crowd *all = arg;
     wr_thread *self = begin_thread("accept");
-    uint32_t seed = crowd->seed;
+    uint32_t seed = all->seed;
 
-    for (int round = 0; round < crowd->count; round++) {
+    for (int round = 0; round < all->count; round++) {
         traveller t[TRAVELLERS];
         bool goes_on[TRAVELLERS];
         int left = TRAVELLERS;
 
         for (int i = 0; i < TRAVELLERS; i++) {
-            start(&t[i], self, crowd->is_kind ? request_mix : unfinished_mix,
+            start(&t[i], self, all->is_kind ? request_mix : unfinished_mix,
                   next_random(&seed));
             goes_on[i] = true;
         }
         while (left > 0) {
             int i = (int)(next_random(&seed) % TRAVELLERS);
 
-            if (goes_on[i]
-                && (!is_alive(&t[i]) || !act(&t[i], crowd->is_kind))) {
+            if (goes_on[i] && (!is_alive(&t[i]) || !act(&t[i], all->is_kind))) {
                 goes_on[i] = false;
                 left--;
             }
         }
         for (int i = 0; i < TRAVELLERS; i++) {
-            end(&t[i], crowd->is_kind);
+            end(&t[i], all->is_kind);
         }
     }
     wr_thread_finish(self);
