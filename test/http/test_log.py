@@ -209,7 +209,7 @@ def test_refused_requests_are_logged(weir):
         (b"GET /" + b"a" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413),
         (b"BREW / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 501),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 400),
     ]
     sizes = []
     for data, status in attempts:
@@ -312,3 +312,34 @@ def test_line_that_grows_by_escaping(weir):
     lines = stopped_lines(server, "combined.log")
     assert len(lines) == 2
     assert all(parse(line) for line in lines)
+
+
+def test_bytes_on_the_wire(weir):
+    server = weir('CustomLog logs/wire.log "%I %O %S %B %A %R"\n'
+                  '<Location "/say">\nSetHandler hello\n</Location>')
+    with server.connect() as c:
+        sent = make_request("GET", "/say", ["X: " + "x" * 1000])
+        c.send(sent)
+        first = c.read_response()
+        c.request("GET", "/hello.txt", ["Cookie: a=b"])
+        second = c.read_response()
+    # The first line is of the start's own request, which can't be told here.
+    lines = [line.split() for line in server.access_lines(3, "wire.log")
+             if line.endswith("hello") or " 23 " in line]
+    assert ["0" if v is None else v for v in lines[0]] == [
+        str(len(sent)), str(len(first.head) + len(first.body)),
+        str(len(sent) + len(first.head) + len(first.body)),
+        str(len(first.body)), "127.0.0.1", "hello"]
+    assert lines[1][1] == str(len(second.head) + len(second.body))
+    assert lines[1][4:] == ["127.0.0.1", "-"]
+
+
+def test_what_the_log_can_not_have(weir, weir_command):
+    for text, words in (("%L", "have no numbers"),
+                        ("%{X}^ti", "trailers are read and dropped"),
+                        ("%{x}a", "takes c")):
+        server = weir(f'LogFormat "{text}" x', start=False)
+        server.write_config()
+        done = weir_command("-t", "-f", server.conf)
+        assert done.returncode != 0
+        assert words in done.stderr
