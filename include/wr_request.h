@@ -106,6 +106,8 @@ struct wr_request {
     bool keep_alive;              /**< the connection stays after it */
     bool is_aborted;              /**< the client went before the end */
     int64_t bytes_sent;           /**< of the content, as it went */
+    int64_t wire_sent;            /**< likewise, with head and framing */
+    int64_t wire_received;        /**< head and body; not what was discarded */
     apr_time_t end_time;          /**< when the last byte had gone */
 
     union {
@@ -146,6 +148,12 @@ WR_API void wr_request_set_err_header(wr_request *r, const char *name,
 
 /** The client's address as text; in the request's pool, kept. */
 WR_API const char *wr_request_client(wr_request *r);
+
+/**
+ * The address that the client connected to; kept, so that the log has it if it
+ * was asked for before.  NULL: not known.
+ */
+WR_API const struct sockaddr *wr_request_local(wr_request *r);
 
 /* Making the response.  A handler sets status and fields, appends objects,
  * and returns WR_OK; framing, HEAD, and the header are the core's. */

@@ -481,6 +481,7 @@ static int keep_content(wr_conn *c, wr_thread *self)
         }
         wr__spool_put(spool, content, len);
         in->start += used;
+        http->r->wire_received += (int64_t)used;
         http->heard_ns = self->now_ns;
     }
     return 0;

@@ -304,6 +304,7 @@ int wr__request_read_head(wr_request *r, const wr__head *head,
     char *line = apr_pstrmemdup(r->pool, copy + head->start, head->line_len);
     int status, refused;
 
+    r->wire_received = (int64_t)len;
     r->request_line = line;
     copy[head->start + head->method_len] = '\0';
     copy[head->target + head->target_len] = '\0';
@@ -475,6 +476,24 @@ const char *wr_request_client(wr_request *r)
     }
     r->core->client = text;
     return text;
+}
+
+const struct sockaddr *wr_request_local(wr_request *r)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in6 v6;
+    } *local;
+    socklen_t len = sizeof(*local);
+
+    if (r->core->local || !r->conn) {
+        return r->core->local;
+    }
+    local = apr_pcalloc(r->pool, sizeof(*local));
+    if (getsockname(r->conn->ends->fd, &local->any, &len) == 0) {
+        r->core->local = &local->any;
+    }
+    return r->core->local;
 }
 
 const char *wr_request_url(wr_request *r, const char *path)
@@ -727,6 +746,7 @@ void wr__request_sent(wr_request *r, bool aborted)
     int64_t content = (int64_t)kit->wire - (int64_t)r->core->head_bytes;
 
     r->bytes_sent = content > 0 ? content : 0;
+    r->wire_sent = (int64_t)kit->wire;
     r->is_aborted = aborted;
     kit->wire = 0;
     kit->http.pending--;

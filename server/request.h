@@ -65,6 +65,7 @@ struct wr_request_core {
     int error_status;        /**< an ErrorDocument is served for it; or 0 */
     wr__spool *spool;        /**< its content; NULL: not asked for */
     const char *client;
+    const struct sockaddr *local;
     apr_table_t *headers_in;
 };
 

@@ -7,8 +7,6 @@
  * connection never waits for it.
  */
 #include "wr_authz.h"
-#include "wr_conn.h"
-#include "wr_end.h"
 #include "wr_log.h"
 #include "wr_module.h"
 #include "wr_op.h"
@@ -214,19 +212,13 @@ static const char *parse_nothing(wr_command_call *call, int argc,
     return argc == 0 ? NULL : "nothing may follow \"local\"";
 }
 
-/** Is it the address by which the client reached us?  A look into the socket,
- *  which does not wait. */
-static bool is_own(const wr_request *r, const struct in6_addr *address)
+/** Is it the address by which the client reached us? */
+static bool is_own(wr_request *r, const struct in6_addr *address)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_storage room;
-    } local;
-    socklen_t len = sizeof(local);
+    const struct sockaddr *local = wr_request_local(r);
     struct in6_addr own;
 
-    return getsockname(r->conn->ends->fd, &local.any, &len) == 0
-           && address_of(&local.any, &own)
+    return local && address_of(local, &own)
            && memcmp(&own, address, sizeof(own)) == 0;
 }
 

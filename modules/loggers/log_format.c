@@ -193,24 +193,42 @@ static void put_ipv4(line *out, const unsigned char *bytes)
     }
 }
 
-static void put_client(line *out, const item *it, const wr_request *r)
+static void put_address(line *out, const struct sockaddr *address)
 {
-    const struct in6_addr *v6 = &r->peer.v6.sin6_addr;
+    const void *any = address;
+    const struct in6_addr *v6;
     char text[INET6_ADDRSTRLEN];
 
-    (void)it;
-    if (r->peer.any.sa_family == AF_INET) {
-        put_ipv4(out, (const unsigned char *)&r->peer.v4.sin_addr);
+    if (address && address->sa_family == AF_INET) {
+        put_ipv4(out, (const unsigned char *)&((const struct sockaddr_in *)any)
+                          ->sin_addr);
+        return;
     }
-    else if (r->peer.any.sa_family != AF_INET6) {
+    if (!address || address->sa_family != AF_INET6) {
         put_char(out, '-');
+        return;
     }
-    else if (IN6_IS_ADDR_V4MAPPED(v6)) {
+    v6 = &((const struct sockaddr_in6 *)any)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(v6)) {
         put_ipv4(out, v6->s6_addr + 12);
     }
     else if (inet_ntop(AF_INET6, v6, text, sizeof(text))) {
         put_bytes(out, text, strlen(text));
     }
+}
+
+static void put_client(line *out, const item *it, const wr_request *r)
+{
+    (void)it;
+    put_address(out, &r->peer.any);
+}
+
+/** It was asked for when the request came in. */
+static void put_local(line *out, const item *it, const wr_request *r)
+{
+    (void)it;
+    /* The connection may be gone: nothing but what is kept is looked at. */
+    put_address(out, wr_request_local((wr_request *)(uintptr_t)r));
 }
 
 static void put_dash(line *out, const item *it, const wr_request *r)
@@ -319,10 +337,25 @@ static void put_status(line *out, const item *it, const wr_request *r)
     put_number(out, (uint64_t)r->status, 1);
 }
 
+enum {
+    WIRE_IN,
+    WIRE_OUT,
+    WIRE_BOTH
+};
+
 static void put_bytes_sent(line *out, const item *it, const wr_request *r)
 {
     (void)it;
     put_number(out, (uint64_t)r->bytes_sent, 1);
+}
+
+static void put_wire(line *out, const item *it, const wr_request *r)
+{
+    int64_t value = it->choice == WIRE_IN    ? r->wire_received
+                    : it->choice == WIRE_OUT ? r->wire_sent
+                                             : r->wire_received + r->wire_sent;
+
+    put_number(out, (uint64_t)value, 1);
 }
 
 static void put_bytes_or_dash(line *out, const item *it, const wr_request *r)
@@ -333,6 +366,12 @@ static void put_bytes_or_dash(line *out, const item *it, const wr_request *r)
     else {
         put_char(out, '-');
     }
+}
+
+static void put_handler(line *out, const item *it, const wr_request *r)
+{
+    (void)it;
+    put_text(out, r->handler);
 }
 
 static void put_filename(line *out, const item *it, const wr_request *r)
@@ -407,10 +446,24 @@ static void put_port(line *out, const item *it, const wr_request *r)
     put_number(out, port, 1);
 }
 
+enum {
+    PROCESS,
+    PROCESS_THREAD,
+    PROCESS_HEX
+};
+
 static void put_process(line *out, const item *it, const wr_request *r)
 {
+    char hex[24];
+
     (void)r;
-    put_number(out, (uint64_t)(it->choice ? gettid() : getpid()), 1);
+    if (it->choice == PROCESS_HEX) {
+        apr_snprintf(hex, sizeof(hex), "%lx", (unsigned long)gettid());
+        put_bytes(out, hex, strlen(hex));
+        return;
+    }
+    put_number(
+        out, (uint64_t)(it->choice == PROCESS_THREAD ? gettid() : getpid()), 1);
 }
 
 static void put_connection(line *out, const item *it, const wr_request *r)
@@ -474,6 +527,32 @@ static void put_field_out(line *out, const item *it, const wr_request *r)
     put_text(out, value);
 }
 
+/** A cookie's value in any Cookie field (RFC 6265, 4.2.1). */
+static void put_cookie(line *out, const item *it, const wr_request *r)
+{
+    size_t name_len = strlen(it->text);
+
+    for (int i = 0; i < r->field_count; i++) {
+        const char *at = r->fields[i].value;
+
+        if (strcasecmp(r->fields[i].name, "Cookie") != 0) {
+            continue;
+        }
+        while (*at) {
+            size_t len = strcspn(at, ";");
+
+            if (len > name_len && at[name_len] == '='
+                && strncmp(at, it->text, name_len) == 0) {
+                put_escaped(out, at + name_len + 1, len - name_len - 1);
+                return;
+            }
+            at += len + (at[len] == ';');
+            at += strspn(at, " \t");
+        }
+    }
+    put_char(out, '-');
+}
+
 static void put_env(line *out, const item *it, const wr_request *r)
 {
     put_text(out, value_in(r->env, it->text));
@@ -512,6 +591,42 @@ static const char *prepare_field(item *it)
         }
     }
     return need_name(it);
+}
+
+/** %{c}a: the connection's address, which is the client's. */
+static const char *prepare_client(item *it)
+{
+    return it->text && strcmp(it->text, "c") != 0 ? "takes c or nothing" : NULL;
+}
+
+static const char *prepare_received(item *it)
+{
+    it->choice = WIRE_IN;
+    return it->text ? "takes no argument" : NULL;
+}
+
+static const char *prepare_sent(item *it)
+{
+    it->choice = WIRE_OUT;
+    return it->text ? "takes no argument" : NULL;
+}
+
+static const char *prepare_both(item *it)
+{
+    it->choice = WIRE_BOTH;
+    return it->text ? "takes no argument" : NULL;
+}
+
+static const char *refuse_log_id(item *it)
+{
+    (void)it;
+    return "can't be had: lines of the error log have no numbers";
+}
+
+static const char *refuse_trailer(item *it)
+{
+    (void)it;
+    return "can't be had: trailers are read and dropped";
 }
 
 static const char *prepare_time(item *it)
@@ -580,10 +695,13 @@ static const char *prepare_port(item *it)
 static const char *prepare_process(item *it)
 {
     if (it->text && strcmp(it->text, "tid") == 0) {
-        it->choice = 1;
+        it->choice = PROCESS_THREAD;
+    }
+    else if (it->text && strcmp(it->text, "hextid") == 0) {
+        it->choice = PROCESS_HEX;
     }
     else if (it->text && strcmp(it->text, "pid") != 0) {
-        return "takes pid or tid";
+        return "takes pid, tid or hextid";
     }
     return NULL;
 }
@@ -594,7 +712,8 @@ static const struct field {
     const char *(*prepare)(item *it); /* NULL: nothing in braces */
 } fields[] = {
     {'h', put_client, NULL},
-    {'a', put_client, NULL},
+    {'a', put_client, prepare_client},
+    {'A', put_local, NULL},
     {'l', put_dash, NULL},
     {'u', put_user, NULL},
     {'t', put_time, prepare_time},
@@ -602,6 +721,12 @@ static const struct field {
     {'s', put_status, NULL},
     {'b', put_bytes_or_dash, NULL},
     {'B', put_bytes_sent, NULL},
+    {'I', put_wire, prepare_received},
+    {'O', put_wire, prepare_sent},
+    {'S', put_wire, prepare_both},
+    {'L', put_dash, refuse_log_id},
+    {'R', put_handler, NULL},
+    {'^', put_dash, refuse_trailer},
     {'D', put_duration, prepare_microseconds},
     {'T', put_duration, prepare_seconds},
     {'f', put_filename, NULL},
@@ -615,6 +740,7 @@ static const struct field {
     {'V', put_host, NULL},
     {'i', put_field, prepare_field},
     {'o', put_field_out, need_name},
+    {'C', put_cookie, need_name},
     {'e', put_env, need_name},
     {'n', put_note, need_name},
     {'X', put_connection, NULL},
@@ -762,6 +888,16 @@ const char *wr__log_format_compile(apr_pool_t *pool, const char *text,
     result->item_count = items->nelts;
     *format = result;
     return NULL;
+}
+
+bool wr__log_format_needs_local(const wr__log_format *format)
+{
+    for (int i = 0; i < format->item_count; i++) {
+        if (format->items[i].put == put_local) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Making a line. */

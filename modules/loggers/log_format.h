@@ -18,6 +18,9 @@ typedef struct wr__log_format wr__log_format;
 const char *wr__log_format_compile(apr_pool_t *pool, const char *text,
                                    const wr__log_format **format);
 
+/** Is the server's address in it, so that it has to be asked for in time? */
+bool wr__log_format_needs_local(const wr__log_format *format);
+
 /**
  * Make a line for a request that is over.
  *

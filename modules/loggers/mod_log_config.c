@@ -36,6 +36,7 @@ typedef struct log_config {
     apr_hash_t *formats;            /* nickname to wr__log_format *; or NULL */
     const wr__log_format *standard; /* LogFormat without a nickname; or NULL */
     apr_array_header_t *logs;       /* custom_log *; or NULL */
+    bool needs_local;               /* one of them shows our address */
 } log_config;
 
 extern WR_API wr_module log_config_module;
@@ -69,6 +70,17 @@ static wr_result log_request(wr_request *r, wr_thread *self)
     return WR_OK;
 }
 
+/** When the line is made, the connection may be gone. */
+static wr_result keep_local(wr_request *r)
+{
+    const log_config *conf = wr_server_config(r->server, &log_config_module);
+
+    if (conf->needs_local) {
+        wr_request_local(r);
+    }
+    return WR_DECLINED;
+}
+
 /* Configuration. */
 
 static void *create_server_config(apr_pool_t *pool)
@@ -81,7 +93,7 @@ static void *merge_server_config(apr_pool_t *pool, const void *base,
                                  const void *add)
 {
     const log_config *outer = base, *inner = add;
-    log_config *merged = apr_palloc(pool, sizeof(*merged));
+    log_config *merged = apr_pcalloc(pool, sizeof(*merged));
 
     merged->formats = inner->formats ? inner->formats : outer->formats;
     if (inner->formats && outer->formats) {
@@ -214,7 +226,7 @@ static const char *find_formats(apr_pool_t *pool, wr_server *main_server,
                                 const wr_directive **where)
 {
     for (wr_server *s = main_server; s; s = s->next) {
-        const log_config *conf = wr_server_config(s, &log_config_module);
+        log_config *conf = wr_server_config(s, &log_config_module);
 
         for (int i = 0; conf->logs && i < conf->logs->nelts; i++) {
             custom_log *log = APR_ARRAY_IDX(conf->logs, i, custom_log *);
@@ -226,6 +238,9 @@ static const char *find_formats(apr_pool_t *pool, wr_server *main_server,
                 *where = log->directive;
                 return apr_psprintf(pool, "no LogFormat is named %s",
                                     log->nickname);
+            }
+            if (wr__log_format_needs_local(log->format)) {
+                conf->needs_local = true;
             }
         }
     }
@@ -255,6 +270,7 @@ static void register_hooks(apr_pool_t *pool)
     (void)pool;
     wr_hook_check_config(find_formats, NULL, NULL, APR_HOOK_MIDDLE);
     wr_hook_post_config(open_logs, NULL, NULL, APR_HOOK_MIDDLE);
+    wr_hook_post_read_request(keep_local, NULL, NULL, APR_HOOK_MIDDLE);
     wr_hook_log_transaction(log_request, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

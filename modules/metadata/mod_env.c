@@ -5,6 +5,8 @@
  * any thread, for the handler, the fields of the response, and the log.  What
  * is to be decided earlier asks for a variable of SetEnvIf.
  */
+#define WR_LOG_MODULE env_module
+
 #include "wr_config.h"
 #include "wr_hook.h"
 #include "wr_log.h"
@@ -20,8 +22,6 @@ typedef struct env_config {
     apr_table_t *set;
     apr_array_header_t *unset; /* const char *: not taken from around */
 } env_config;
-
-extern WR_API wr_module env_module;
 
 static void *create_dir_config(apr_pool_t *pool)
 {

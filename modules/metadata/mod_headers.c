@@ -9,6 +9,8 @@
  * ("onsuccess") and those that errors and redirects have too ("always"); each
  * line is about one of them.
  */
+#define WR_LOG_MODULE headers_module
+
 #include "wr_config.h"
 #include "wr_hook.h"
 #include "wr_log.h"
@@ -62,8 +64,6 @@ typedef struct change {
 typedef struct headers_config {
     apr_array_header_t *changes; /* change * */
 } headers_config;
-
-extern WR_API wr_module headers_module;
 
 /* Configuration. */
 

@@ -6,9 +6,9 @@
  * when the head was read, before the URL is translated; those of a section
  * when its file is known, before access is checked.
  */
+#define WR_LOG_MODULE setenvif_module
+
 #include "wr_config.h"
-#include "wr_conn.h"
-#include "wr_end.h"
 #include "wr_hook.h"
 #include "wr_log.h"
 #include "wr_module.h"
@@ -46,8 +46,6 @@ typedef struct setenvif_config {
     apr_array_header_t *rules; /* rule * */
 } setenvif_config;
 
-extern WR_API wr_module setenvif_module;
-
 /* What can be looked at. */
 
 static const char *look_at_client(wr_request *r, const rule *looked)
@@ -58,28 +56,22 @@ static const char *look_at_client(wr_request *r, const rule *looked)
 
 static const char *look_at_server(wr_request *r, const rule *looked)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } local;
-    socklen_t len = sizeof(local);
+    const struct sockaddr *local = wr_request_local(r);
+    const void *any = local;
     char *text = apr_palloc(r->pool, INET6_ADDRSTRLEN);
 
     (void)looked;
-    if (getsockname(r->conn->ends->fd, &local.any, &len) != 0) {
+    if (!local) {
         return NULL;
     }
-    if (local.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &local.v4.sin_addr, text, INET6_ADDRSTRLEN);
+    if (local->sa_family == AF_INET) {
+        return inet_ntop(AF_INET, &((const struct sockaddr_in *)any)->sin_addr,
+                         text, INET6_ADDRSTRLEN);
     }
-    else {
-        inet_ntop(AF_INET6, &local.v6.sin6_addr, text, INET6_ADDRSTRLEN);
-        if (IN6_IS_ADDR_V4MAPPED(&local.v6.sin6_addr)) {
-            text = strrchr(text, ':') + 1;
-        }
-    }
-    return text;
+    inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)any)->sin6_addr, text,
+              INET6_ADDRSTRLEN);
+    return strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') ? text + 7
+                                                                 : text;
 }
 
 static const char *look_at_method(wr_request *r, const rule *looked)

@@ -33,6 +33,15 @@ const char *wr_request_field(const wr_request *r, const char *name)
     return NULL;
 }
 
+const struct sockaddr *wr_request_local(wr_request *r)
+{
+    static const struct sockaddr_in local = {.sin_family = AF_INET,
+                                             .sin_addr.s_addr = 0x0200007f};
+
+    (void)r;
+    return (const struct sockaddr *)(const void *)&local;
+}
+
 static void set_field(wr_request *r, wr_field *field, wr_known_field known,
                       const char *name, const char *value)
 {
@@ -66,6 +75,8 @@ static int set_up(void **state)
         .filename = "/srv/a b",
         .status = 200,
         .bytes_sent = 1024,
+        .wire_sent = 1200,
+        .wire_received = 300,
         .content_length = 1024,
         .content_type = "text/html",
         .keep_alive = true,
@@ -145,6 +156,9 @@ static void items_say_what_httpds_do(void **state)
         {"%200{X-Other}i %404{X-Other}i", "other -"},
         {"%!200{X-Other}i %!404,500{X-Other}i", "- other"},
         {"%400,200s %!200,400>s", "200 -"},
+        {"%A %{c}a", "127.0.0.2 192.0.2.1"},
+        {"%I %O %S", "300 1200 1500"},
+        {"%R", "-"},
     };
     struct fixture *f = *state;
 
@@ -190,6 +204,18 @@ static void tables_are_looked_at(void **state)
     apr_table_set(r->err_headers_out, "a", "out");
     assert_string_equal(make(f, "%{a}e %{a}n %{A}o %u %v %V %p %{local}p"),
                         "env note out jo main.example www.example 443 8080");
+}
+
+static void cookies_are_found(void **state)
+{
+    struct fixture *f = *state;
+
+    set_field(&f->r, &f->fields[2], WR_F_NONE, "Cookie",
+              "ab=1; a=2\"3 ;b=; aa=4");
+    f->r.fields = f->fields;
+    f->r.field_count = 3;
+    assert_string_equal(make(f, "%{a}C|%{b}C|%{ab}C|%{aa}C|%{c}C"),
+                        "2\\\"3 ||1|4|-");
 }
 
 static void addresses_of_both_families(void **state)
@@ -280,10 +306,11 @@ static void line_is_full_to_the_last_byte(void **state)
 static void wrong_formats_are_refused(void **state)
 {
     static const char *const wrong[] = {
-        "%",     "%z",    "%d",    "%h %",  "%{x",      "%{}i",
-        "%i",    "%o",    "%e",    "%n",    "%{x}h",    "%{x}s",
-        "%{x}T", "%{x}D", "%{x}p", "%{x}P", "%{end:}t", "%{Referer}j",
-        "%400",  "%!",    "%>",    "%O",    "% s",
+        "%",     "%z",    "%d",    "%h %",    "%{x",      "%{}i",
+        "%i",    "%o",    "%e",    "%n",      "%{x}h",    "%{x}s",
+        "%{x}T", "%{x}D", "%{x}p", "%{x}P",   "%{end:}t", "%{Referer}j",
+        "%400",  "%!",    "%>",    "%L",      "% s",      "%{x}O",
+        "%C",    "%{x}A", "%{x}a", "%{x}^ti",
     };
     struct fixture *f = *state;
     const wr__log_format *format = NULL;
@@ -321,6 +348,7 @@ int main(void)
         TEST(items_say_what_httpds_do),
         TEST(what_is_not_there_is_a_dash),
         TEST(tables_are_looked_at),
+        TEST(cookies_are_found),
         TEST(addresses_of_both_families),
         TEST(no_byte_gets_through_unescaped),
         TEST(long_fields_leave_room_for_others),

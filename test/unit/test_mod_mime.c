@@ -68,10 +68,12 @@ const char *wr_server_root_relative(const wr_command_call *call,
     return path;
 }
 
-void wr_log_error(const wr_server *server, wr_log_level level,
-                  apr_status_t status, const char *format, ...)
+void wr_log_error_of(const wr_server *server, const wr_module *module,
+                     wr_log_level level, apr_status_t status,
+                     const char *format, ...)
 {
     (void)server;
+    (void)module;
     (void)level;
     (void)status;
     (void)format;
