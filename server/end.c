@@ -197,8 +197,20 @@ void wr__end_drop_output(wr_end *e)
     }
 }
 
-/** Put memory buckets from @a b on into the span. */
-static void gather(wr_end *e, apr_bucket *b, size_t quantum, wr_span *span)
+/** Do bytes follow, from @a b on?  Not for what a stream may bring some time.
+ */
+static bool follows_at_once(const apr_bucket_brigade *bb, const apr_bucket *b)
+{
+    while (b != APR_BRIGADE_SENTINEL(bb) && b->length == 0) {
+        b = APR_BUCKET_NEXT(b);
+    }
+    return b != APR_BRIGADE_SENTINEL(bb) && !wr__bucket_is_stream(b);
+}
+
+/** Put memory buckets from @a b on into the span.  @return the first one that
+ *  is not, or not all, in it. */
+static apr_bucket *gather(wr_end *e, apr_bucket *b, size_t quantum,
+                          wr_span *span)
 {
     span->kind = WR_SPAN_MEMORY;
     span->iov_count = 0;
@@ -227,12 +239,12 @@ static void gather(wr_end *e, apr_bucket *b, size_t quantum, wr_span *span)
             span->len += len;
         }
     }
-    span->more = b != APR_BRIGADE_SENTINEL(e->out);
+    return b;
 }
 
 wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
 {
-    apr_bucket *b;
+    apr_bucket *b, *behind;
 
     (void)self;
     if (!wr__end_has_output(e)) {
@@ -251,20 +263,20 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
         span->fd = wr_bucket_file(b)->fd;
         span->offset = b->start;
         span->len = b->length < quantum ? b->length : quantum;
-        span->more = span->len < b->length
-                     || !wr__bucket_is_tail(e->out, APR_BUCKET_NEXT(b));
+        behind = span->len < b->length ? b : APR_BUCKET_NEXT(b);
     }
     else {
-        gather(e, b, quantum, span);
+        behind = gather(e, b, quantum, span);
         if (span->iov_count == 0) {
             /* Neither memory nor file nor ours: no handler may append it. */
             end_failed(e);
             return WR_IO_ERROR;
         }
     }
+    span->more = follows_at_once(e->out, behind);
     /* A FIN can share the segment of the last bytes if these are held back
      * until it is sent. */
-    span->last = !span->more && (e->flags & WR__END_FIN);
+    span->last = (e->flags & WR__END_FIN) && wr__bucket_is_tail(e->out, behind);
     return WR_IO_DONE;
 }
 

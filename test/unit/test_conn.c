@@ -1042,6 +1042,29 @@ static void test_input_has_turns(void **state)
     site_destroy(s);
 }
 
+/** What stands before a stream is not held back for it: it may be quiet. */
+static void test_nothing_waits_for_a_stream(void **state)
+{
+    static const char input[] =
+        "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    site *s = site_create(&(site_options){0});
+    rig *g = rig_create(s, &friendly, input, sizeof(input) - 1);
+    wr_span span;
+
+    (void)state;
+    while (!(g->c->ends->want & WR_WRITE)) {
+        assert_true(rig_step(g));
+    }
+    assert_int_equal(wr_end_peek(g->c->ends, g->self, 65536, &span),
+                     WR_IO_DONE);
+    assert_true(span.len > 0);
+    assert_false(span.more);
+    assert_false(span.last);
+    rig_run(g);
+    rig_destroy(g);
+    site_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1063,6 +1086,7 @@ int main(void)
         cmocka_unit_test(test_deadline_of_discarding),
         cmocka_unit_test(test_no_deadline_for_ops),
         cmocka_unit_test(test_input_has_turns),
+        cmocka_unit_test(test_nothing_waits_for_a_stream),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
