@@ -35,4 +35,10 @@ typedef struct wr_authz_provider {
     wr_authz (*check)(wr_request *r, const void *parsed);
 } wr_authz_provider;
 
+/** What mod_authz_core offers: wr_provider_find("access", "authz_core"). */
+typedef struct wr_authz_access {
+    /** Is there nobody who may have it? @thread any. */
+    bool (*is_closed)(const wr_dir_config *dir);
+} wr_authz_access;
+
 #endif

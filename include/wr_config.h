@@ -94,6 +94,18 @@ struct wr_section {
 /** Options: WR_OPT_* bits. */
 WR_API unsigned wr_dir_options(const wr_dir_config *dir);
 
+/**
+ * What holds for another file than the request's: for who shows it or looks at
+ * it in passing.
+ *
+ * @param uri  its URL-path, decoded.
+ * @param path absolute, a directory's ends in "/".
+ * @return lives as long as the request; NULL if it can't be told.
+ */
+WR_API const wr_dir_config *wr_dir_config_for(const wr_request *r,
+                                              const char *uri,
+                                              const char *path);
+
 /** A module's own part. */
 #define wr_server_config(server, module) ((server)->config[(module)->index])
 #define wr_dir_config_of(dir, module)    ((dir)->config[(module)->index])

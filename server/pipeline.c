@@ -35,6 +35,12 @@ static void use_name(wr_request *r, wr__name *name)
     wr_file_ref(r->file);
 }
 
+const wr_dir_config *wr_dir_config_for(const wr_request *r, const char *uri,
+                                       const char *path)
+{
+    return wr__dir_config_for(r->server, uri, path, r->pool);
+}
+
 wr_result wr__request_configure(wr_request *r, const char *path)
 {
     wr_dir_config *dir = wr__dir_config_for(r->server, r->uri, path, r->pool);

@@ -204,6 +204,33 @@ static bool always_grants(const node *n)
     return is_all && n->children->nelts > 0;
 }
 
+/** Is there anyone to whom it could be granted? */
+static bool can_grant(const node *n)
+{
+    int count = 0;
+
+    if (n->is_negated) {
+        return false;
+    }
+    if (n->kind == NODE_LEAF) {
+        return n->provider != &all_provider
+               || *(const int *)n->parsed == ALL_GRANTED;
+    }
+    for (int i = 0; i < n->children->nelts; i++) {
+        const node *child = APR_ARRAY_IDX(n->children, i, node *);
+        bool grants = can_grant(child);
+
+        if (grants && n->kind == NODE_ANY) {
+            return true;
+        }
+        if (!grants && n->kind == NODE_ALL && !child->is_negated) {
+            return false;
+        }
+        count += grants;
+    }
+    return count > 0;
+}
+
 /* Configuration. */
 
 static void *create_dir_config(apr_pool_t *pool)
@@ -387,6 +414,15 @@ static wr_result check_access(wr_request *r)
     return 403;
 }
 
+static bool is_closed(const wr_dir_config *dir)
+{
+    const authz_config *conf = wr_dir_config_of(dir, &authz_core_module);
+
+    return conf->top && !can_grant(conf->top);
+}
+
+static const wr_authz_access access_provider = {is_closed};
+
 static bool is_inactive(const void *dir_config)
 {
     const authz_config *conf = dir_config;
@@ -396,6 +432,7 @@ static bool is_inactive(const void *dir_config)
 
 static void register_hooks(apr_pool_t *pool)
 {
+    wr_provider_add(pool, "access", "authz_core", &access_provider);
     wr_provider_add(pool, WR_AUTHZ_GROUP, "all", &all_provider);
     wr_provider_add(pool, WR_AUTHZ_GROUP, "method", &method_provider);
     wr_provider_add(pool, WR_AUTHZ_GROUP, "env", &env_provider);

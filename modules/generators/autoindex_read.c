@@ -8,6 +8,7 @@
  */
 #define WR_LOG_MODULE autoindex_module
 
+#include "wr_authz.h"
 #include "wr_config.h"
 #include "wr_file.h"
 #include "wr_log.h"
@@ -34,8 +35,9 @@ typedef struct reading {
     wr_request *r;
     const wr__index_config *conf;
     const wr__index_view *view;
-    const wr_mime_types *types; /* or NULL */
-    unsigned options;           /* WR_OPT_* */
+    const wr_mime_types *types;    /* or NULL */
+    const wr_authz_access *access; /* or NULL */
+    unsigned options;              /* WR_OPT_* */
     int fd;
 } reading;
 
@@ -112,6 +114,23 @@ static bool look_at(const reading *d, const char *name, struct stat *st)
            == 0;
 }
 
+/** Does a section, such as <Files ".ht*">, close it to all? */
+static bool is_closed(const reading *d, const char *name, bool is_dir)
+{
+    apr_pool_t *pool = d->r->pool;
+    const char *dir = d->r->filename, *end = is_dir ? "/" : "";
+    const wr_dir_config *conf;
+
+    if (!d->access) {
+        return false;
+    }
+    conf = wr_dir_config_for(
+        d->r, apr_pstrcat(pool, d->r->uri, name, end, NULL),
+        apr_pstrcat(pool, dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name,
+                    end, NULL));
+    return !conf || d->access->is_closed(conf);
+}
+
 static bool is_for(const wr__index_item *item, const char *path,
                    const wr_mime *mime)
 {
@@ -182,7 +201,7 @@ static void add_entry(const reading *d, apr_array_header_t *entries,
     wr__index_entry *entry;
     struct stat st;
 
-    if (!look_at(d, name, &st)) {
+    if (!look_at(d, name, &st) || is_closed(d, name, S_ISDIR(st.st_mode))) {
         return;
     }
     entry = apr_array_push(entries);
@@ -295,6 +314,7 @@ apr_status_t wr__index_read(apr_array_header_t **entries, wr_request *r,
                  .conf = conf,
                  .view = view,
                  .types = wr_provider_find("mime", "types"),
+                 .access = wr_provider_find("access", "authz_core"),
                  .options = wr_dir_options(r->dir_config)};
     apr_array_header_t *list =
         apr_array_make(r->pool, 64, sizeof(wr__index_entry));

@@ -4,8 +4,8 @@
  *
  * The directives are read with the configuration; a request runs as a linear
  * handler, since reading a directory blocks (autoindex_read.c), and makes a
- * page (autoindex_page.c).  Entries are looked at, not asked for: what a
- * section denies is shown all the same, unless IndexIgnore names it.
+ * page (autoindex_page.c).  Entries are looked at, not asked for: what sections
+ * close to everybody is not shown, what they close to some is.
  */
 #define WR_LOG_MODULE autoindex_module
 

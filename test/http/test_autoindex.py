@@ -46,6 +46,23 @@ CONFIG = """
 <Directory "@WWW@/list/nolinks">
     Options -FollowSymLinks
 </Directory>
+<Directory "@WWW@/list/closed">
+    <Files ".ht*">
+        Require all denied
+    </Files>
+    <Files "some.txt">
+        Require ip 127.0.0.9
+    </Files>
+</Directory>
+<Directory "@WWW@/list/closed/dir">
+    Require all denied
+</Directory>
+<Location "/list/closed/loc.txt">
+    <RequireAll>
+        Require all denied
+        Require local
+    </RequireAll>
+</Location>
 <Directory "@WWW@/list/shown">
     SetHandler hello
 </Directory>
@@ -86,6 +103,8 @@ def server(module_weir):
         server.put(f"list/{folder}/closed.txt", mode=0o000)
     server.put("list/indexed/index.html", "The index.")
     server.put("list/shown/x")
+    for name in (".htpasswd", "some.txt", "dir/x", "loc.txt", "open.txt"):
+        server.put(f"list/closed/{name}")
     server.put("unlisted/x")
     server.extra = CONFIG
     return server.start()
@@ -164,6 +183,10 @@ def test_only_what_may_be_read(server, folder, names):
     assert [n for n in links(body) if n != "closed.txt"] == names
     if os.geteuid() == 0:  # the server serves as another
         assert "closed.txt" not in links(body)
+
+
+def test_what_nobody_may_have_is_not_shown(server):
+    assert links(listing(server, "/list/closed/")) == ["open.txt", "some.txt"]
 
 
 def test_fancy(server):
