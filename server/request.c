@@ -496,22 +496,31 @@ const struct sockaddr *wr_request_local(wr_request *r)
     return r->core->local;
 }
 
+/** ServerName says how the server is seen from outside; what it leaves open is
+ *  as the client came. */
 const char *wr_request_url(wr_request *r, const char *path)
 {
-    const char *host = r->server->name;
-    uint16_t port = r->listener->port;
+    const wr_server *server = r->server;
+    const char *scheme = server->scheme ? server->scheme : "http";
+    uint16_t usual_port = strcmp(scheme, "https") == 0 ? 443 : 80;
+    uint16_t port = server->port;
 
     if (r->core->authority && !wr__core_dir_of(r->dir_config)->canonical_name) {
         /* As the client named it: it may have come by another port. */
-        return apr_pstrcat(r->pool, "http://", r->core->authority, path, NULL);
+        return apr_pstrcat(r->pool, scheme, "://", r->core->authority, path,
+                           NULL);
     }
-    if (!host) {
+    if (!server->name) {
         return path; /* RFC 9110, 10.2.2: a Location may be relative */
     }
-    if (port == 80) {
-        return apr_pstrcat(r->pool, "http://", host, path, NULL);
+    if (port == 0) {
+        port = server->scheme ? usual_port : r->listener->port;
     }
-    return apr_psprintf(r->pool, "http://%s:%u%s", host, (unsigned)port, path);
+    if (port == usual_port) {
+        return apr_pstrcat(r->pool, scheme, "://", server->name, path, NULL);
+    }
+    return apr_psprintf(r->pool, "%s://%s:%u%s", scheme, server->name,
+                        (unsigned)port, path);
 }
 
 /* What handlers append. */

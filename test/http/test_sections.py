@@ -201,6 +201,29 @@ def test_virtual_hosts_by_local_address(weir):
                 assert c.read_response()["content-type"] == f"text/{kind}"
 
 
+def test_what_a_server_calls_itself(weir):
+    """ServerName's scheme and port, in redirects."""
+    text = "".join(f"""
+<VirtualHost *>
+    ServerName {name}
+    UseCanonicalName {flag}
+</VirtualHost>
+""" for name, flag in [("https://a.test", "On"), ("https://b.test:80", "On"),
+                       ("c.test:8080", "On"), ("http://d.test", "On"),
+                       ("e.test", "On"), ("https://f.test:444", "Off"),
+                       ("g.test:444", "Off")])
+    server = weir(text)
+    server.put("dir/a.txt", b"a")
+    for host, url in [
+            ("a.test", "https://a.test"), ("b.test:1", "https://b.test:80"),
+            ("c.test", "http://c.test:8080"), ("d.test:1", "http://d.test"),
+            ("e.test:1", f"http://e.test:{server.port}"),
+            ("f.test:1", "https://f.test:1"), ("g.test", "http://g.test")]:
+        response = server.get("/dir", host=host)
+        assert response.status == 301
+        assert response["location"] == f"{url}/dir/"
+
+
 def test_strict_host_check(weir):
     server = weir("""
 ServerName main.test
