@@ -39,17 +39,16 @@ static void leave_all(walk *w)
     }
 }
 
-/** Take the next name off the path.  @return false at its end. */
+/** Take the next name off the path.  One that is too long for any file stays
+ *  too long: the look-up says so.  @return false at the path's end. */
 static bool next_name(walk *w, char *name)
 {
     char *from = w->path + strspn(w->path, "/");
     size_t len = strcspn(from, "/");
+    size_t kept = len <= NAME_MAX ? len : NAME_MAX + 1;
 
-    if (len > NAME_MAX) {
-        len = NAME_MAX; /* no such name: the look-up will say so */
-    }
-    memcpy(name, from, len);
-    name[len] = '\0';
+    memcpy(name, from, kept);
+    name[kept] = '\0';
     memmove(w->path, from + len, strlen(from + len) + 1);
     return len > 0;
 }
@@ -185,7 +184,7 @@ apr_status_t wr__open_walk(int dir, const char *path, wr__links links,
                            int flags, int *fd)
 {
     walk w = {.dirs = {dir}, .links = links, .flags = flags};
-    char name[NAME_MAX + 1];
+    char name[NAME_MAX + 2];
     apr_status_t status = APR_SUCCESS;
     int opened = -1;
 

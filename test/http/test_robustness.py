@@ -9,6 +9,8 @@ import os
 import signal
 import time
 
+import pytest
+
 LONGEST = 12.0  # seconds that a flood lasts, at most
 
 
@@ -107,3 +109,18 @@ def test_nobody_without_an_address_is_served(weir):
     server.stop()
     lines = server.access_lines(1)
     assert all(line.startswith("127.0.0.1 ") for line in lines), lines
+
+
+@pytest.mark.parametrize("options", ["FollowSymLinks", "SymLinksIfOwnerMatch",
+                                     "None"])
+def test_name_too_long_is_no_shorter_one(weir, options):
+    """Else what lies in a directory had a second name, for which its
+    <Directory> does not hold."""
+    server = weir(f'<Directory "@WWW@">\nOptions {options}\n</Directory>')
+    long = "n" * 255
+    server.put(f"{long}/file.txt", "inside")
+    server.put("f" * 255, "beside")
+    assert server.get(f"/{long}/file.txt").status == 200
+    assert server.get(f"/{long}file.txt").status == 404
+    assert server.get("/" + "f" * 255).status == 200
+    assert server.get("/" + "f" * 256).status == 404
