@@ -481,6 +481,12 @@ def test_graceful_stop_lets_requests_end(detached):
         wait_for(server.serves)  # so both were accepted
         assert server.weir("-k", "graceful-stop").returncode == 0
         wait_for(lambda: client.is_refused(server.address))
+
+        def drains():  # the child learns of it a little later
+            idle.request("GET", "/hello.txt")
+            return idle.read_response().closes
+
+        wait_for(drains)
         c.send("ost\r\n\r\n")
         response = c.read_response()
         assert response.body == tree.HELLO
