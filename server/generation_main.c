@@ -425,12 +425,13 @@ static void keep_children(generation *g)
     }
 }
 
-/* A program may be behind, or just be started anew. */
+/* A program may be behind. */
 static void write_last_lines(generation *g)
 {
     g->phase = FINISHING;
     g->deadline = now_ns() + FINISH_LIMIT;
-    while (!wr__log_flush() || wr__log_programs_due() != WR_NEVER) {
+    wr__log_programs_hurry();
+    while (!wr__log_flush()) {
         if (now_ns() >= g->deadline) {
             wr_log_error(NULL, WR_LOG_ERROR, 0,
                          "generation %d: a log program does not read, lines "

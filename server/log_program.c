@@ -241,6 +241,16 @@ int64_t wr__log_programs_due(void)
     return due;
 }
 
+void wr__log_programs_hurry(void)
+{
+    for (program *p = programs; p != NULL; p = p->next) {
+        if (p->due != WR_NEVER) {
+            p->due = 0;
+        }
+    }
+    wr__log_programs_turn();
+}
+
 /* Opening. */
 
 static apr_status_t wait_for_start(program *p)

@@ -41,9 +41,12 @@ apr_status_t wr__log_program_open(int *fd, const char *target,
 /** Hear of programs that have ended, and start those anew whose time has come.
  *  In the generation; never waits. */
 void wr__log_programs_turn(void);
-/** When the next one is to be started, on the monotonic clock; WR_NEVER: all
- *  run. */
+/** When the next one is to be started, on the monotonic clock; WR_NEVER: none
+ *  is. */
 int64_t wr__log_programs_due(void);
+
+/** The end is near: those that wait for their time are started once more. */
+void wr__log_programs_hurry(void);
 
 /** In a process forked from this one: let go of what is the generation's. */
 void wr__log_programs_forget(void);

@@ -678,12 +678,18 @@ static bool flush_slot(wr__log_slot *slot, pid_t pid)
     return is_done;
 }
 
+/** A generation that has died can't write out what is left here. */
 void wr__log_slot_release(wr__log_slot *slot)
 {
+    const struct timespec turn = {.tv_nsec = WAIT_NS};
+
     if (!slot) {
         return;
     }
-    flush_slot(slot, atomic_load(&slot->pid));
+    for (int i = 0;
+         !flush_slot(slot, atomic_load(&slot->pid)) && i < WAIT_TURNS; i++) {
+        nanosleep(&turn, NULL);
+    }
     for (unsigned i = 0; i < segment->logs; i++) {
         slot->rings[i].retry_ns = 0;
     }

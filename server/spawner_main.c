@@ -347,7 +347,7 @@ void wr__spawner_main(int socket, pid_t parent, bool is_quiet)
     if (socket != SOCKET) {
         dup2(socket, SOCKET);
     }
-    close_range(SOCKET + 1, ~0U, 0);
+    closefrom(SOCKET + 1);
     fcntl(SOCKET, F_SETFD, FD_CLOEXEC);
     open_null_as(STDIN_FILENO, O_RDONLY);
     if (is_quiet) {

@@ -251,6 +251,23 @@ static void a_start_that_fails_is_tried_again(void **state)
     unlink(name);
 }
 
+static void the_end_does_not_wait_for_its_time(void **state)
+{
+    struct fixture *f = *state;
+
+    open_program(f, "|$read x; echo $x >>%s; exit 3", f->path);
+    send_line(f, "one\n");
+    send_line(f, "two\n");
+    wait_for_word("ended with status 3");
+    assert_int_not_equal(wr__log_programs_due(), WR_NEVER);
+    wr__log_programs_hurry();
+    assert_int_equal(wr__log_programs_due(), WR_NEVER);
+    close(f->fd);
+    f->fd = -1;
+    wr__spawner_finish();
+    assert_file(f, "one\ntwo\n");
+}
+
 static void they_survive_their_spawner(void **state)
 {
     struct fixture *f = *state;
@@ -286,6 +303,7 @@ int main(void)
         TEST(the_next_one_reads_on),
         TEST(who_dies_young_waits_ever_longer),
         TEST(a_start_that_fails_is_tried_again),
+        TEST(the_end_does_not_wait_for_its_time),
         TEST(they_survive_their_spawner),
     };
 

@@ -442,14 +442,15 @@ static void program_gets_each_line_once(void **state)
 static void program_that_does_not_read_is_waited_for_in_bounds(void **state)
 {
     struct fixture *f = *state;
-    wr_log *log = open_program(f, "read x <", ".fifo; cat >/dev/null");
     const size_t len = WR_LOG_LINE_MAX - 1;
     char fifo[80], *line = malloc(len + 1);
     struct ring *ring;
     uint64_t lost;
+    wr_log *log;
 
     snprintf(fifo, sizeof(fifo), "%s.fifo", f->path);
     assert_int_equal(mkfifo(fifo, 0600), 0);
+    log = open_program(f, "read x <", ".fifo; cat >/dev/null");
     map_again(f);
     ring = &f->core.log_slot->rings[log->index];
     memset(line, 'x', len);
