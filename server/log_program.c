@@ -195,7 +195,7 @@ static void take_note(const wr__spawn_note *note)
 }
 
 /* Of programs without a spawner nobody would hear; and two that read from one
- * pipe would tear each other's lines. */
+ * pipe would tear each other's lines.  What they are just reading is lost. */
 static void after_spawners_death(void)
 {
     wr_log_error(NULL, WR_LOG_ERROR, 0,

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <apr_general.h>
+#include <sys/prctl.h>
 
 struct fixture {
     apr_pool_t *pool;
@@ -273,13 +274,17 @@ static void they_survive_their_spawner(void **state)
     struct fixture *f = *state;
     char spawner[32] = {0};
     int ends[2];
+    pid_t first;
 
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     wr__log_programs_settings(NULL, ends[1]);
     open_program(f, "|$echo $PPID >&2; cat >>%s", f->path);
     assert_true(read(ends[0], spawner, sizeof(spawner) - 1) > 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    first = programs->pid;
     kill((pid_t)atol(spawner), SIGKILL);
     wait_for_word("the spawner died");
+    assert_int_equal(waitpid(first, NULL, 0), first);
     send_line(f, "one\n");
     start_again();
     send_line(f, "two\n");
