@@ -145,8 +145,7 @@ bool wr__range_is_wanted(const wr_request *r, const char *etag,
     }
     /* RFC 9110, 13.1.5: a strong comparison; a date must match exactly, and
      * its second must be over (8.8.2.2). */
-    if (text[0] == '"' || text[0] == 'W') {
-        skip_weak(text, &is_weak);
+    if (*skip_weak(text, &is_weak) == '"') {
         return etag && !is_weak && etag[0] == '"' && strcmp(text, etag) == 0;
     }
     return mtime && wr__time_is_settled(r, mtime) && parse_date(text, &date)
