@@ -278,7 +278,7 @@ static void they_survive_their_spawner(void **state)
 
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     wr__log_programs_settings(NULL, ends[1]);
-    open_program(f, "|$echo $PPID >&2; cat >>%s", f->path);
+    open_program(f, "|$echo $PPID >&2; exec cat >>%s", f->path);
     assert_true(read(ends[0], spawner, sizeof(spawner) - 1) > 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     first = programs->pid;
