@@ -87,6 +87,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
         if ((c->flags & WR__CONN_BROKEN) && !(c->flags & WR__CONN_ABORTED)) {
             c->flags |= WR__CONN_ABORTED;
             c->protocol->abort(c, self);
+            wr__conn_drop_ops(c); /* nobody waits for them any more */
         }
         if (c->flags & WR__CONN_QUANTUM) {
             c->flags &= ~(unsigned)WR__CONN_QUANTUM;

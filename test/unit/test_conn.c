@@ -1065,6 +1065,37 @@ static void test_nothing_waits_for_a_stream(void **state)
     site_destroy(s);
 }
 
+/** Told to stop, a connection begins nothing new: what it has asked for, and
+ *  nobody has taken yet, is not done any more. */
+static void test_stop_asks_for_nothing(void **state)
+{
+    static const char *const inputs[] = {GET("/linear"), GET("/op"),
+                                         GET("/waiting"), GET("/big.bin")};
+    int asked = 0;
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        site *s = site_create(&kinds[k]);
+
+        for (size_t i = 0; i < COUNT(inputs); i++) {
+            rig *g = rig_create(s, &friendly, inputs[i], strlen(inputs[i]));
+
+            while (g->c && wr_conn_step(g->c, g->self) != WR_WANT_CALL) {
+                rig_step(g);
+            }
+            if (g->c) {
+                asked++;
+                wr_conn_post(g->c, WR_POST_STOP);
+                assert_int_equal(wr_conn_step(g->c, g->self), WR_WANT_LOG);
+                rig_run(g);
+            }
+            rig_destroy(g);
+        }
+        site_destroy(s);
+    }
+    assert_true(asked > 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1087,6 +1118,7 @@ int main(void)
         cmocka_unit_test(test_no_deadline_for_ops),
         cmocka_unit_test(test_input_has_turns),
         cmocka_unit_test(test_nothing_waits_for_a_stream),
+        cmocka_unit_test(test_stop_asks_for_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
