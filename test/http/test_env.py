@@ -9,8 +9,6 @@ CONFIG = """
 SetEnv OUTER outer
 SetEnv EMPTY
 PassEnv PATH
-LogFormat "%{OUTER}e|%{INNER}e|%{EMPTY}e|%{IF}e|%{LATE}e|%U" env
-CustomLog logs/env.log env
 Header always set X-Vars "%{OUTER}e|%{INNER}e|%{EMPTY}e|%{IF}e|%{LATE}e"
 SetEnvIf Request_URI "^/env/(.*)\\.txt$" IF=$1
 SetEnvIf Request_URI "%" ENCODED
@@ -79,11 +77,12 @@ def test_variables(server, target, fields, line):
         assert variables(server.get(target, fields=fields)) == line
 
 
-def test_variables_in_the_log(server):
-    have = len(server.access_lines(name="env.log"))
-    server.get("/env/inner/a.txt")
-    assert server.access_lines(have + 1, "env.log")[-1] == (
-        "changed|inner||inner/a|a|/env/inner/a.txt")
+def test_variables_in_the_log(weir):
+    server = weir('LogFormat "%{IF}e|%{SET}e|%{NONE}e|%U" env\n'
+                  "CustomLog logs/env.log env\nSetEnv SET set\n"
+                  "SetEnvIf Request_URI (.)ello IF=$1")
+    server.get("/hello.txt")
+    assert server.access_lines(1, "env.log") == ["h|set|-|/hello.txt"]
 
 
 def test_method_and_protocol(server):

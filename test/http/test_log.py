@@ -315,7 +315,7 @@ def test_line_that_grows_by_escaping(weir):
 
 
 def test_bytes_on_the_wire(weir):
-    server = weir('CustomLog logs/wire.log "%I %O %S %B %A %R"\n'
+    server = weir('CustomLog logs/wire.log "%U %I %O %S %B %A %R"\n'
                   '<Location "/say">\nSetHandler hello\n</Location>')
     with server.connect() as c:
         sent = make_request("GET", "/say", ["X: " + "x" * 1000])
@@ -323,15 +323,14 @@ def test_bytes_on_the_wire(weir):
         first = c.read_response()
         c.request("GET", "/hello.txt", ["Cookie: a=b"])
         second = c.read_response()
-    # The first line is of the start's own request, which can't be told here.
-    lines = [line.split() for line in server.access_lines(3, "wire.log")
-             if line.endswith("hello") or " 23 " in line]
-    assert ["0" if v is None else v for v in lines[0]] == [
-        str(len(sent)), str(len(first.head) + len(first.body)),
-        str(len(sent) + len(first.head) + len(first.body)),
-        str(len(first.body)), "127.0.0.1", "hello"]
-    assert lines[1][1] == str(len(second.head) + len(second.body))
-    assert lines[1][4:] == ["127.0.0.1", "-"]
+    lines = {line.split()[0]: line.split()[1:]
+             for line in server.access_lines(2, "wire.log")}
+    out = len(first.head) + len(first.body)
+    assert lines["/say"] == [str(len(sent)), str(out), str(len(sent) + out),
+                             str(len(first.body)), "127.0.0.1", "hello"]
+    out = len(second.head) + len(second.body)
+    assert lines["/hello.txt"][1] == str(out)
+    assert lines["/hello.txt"][4:] == ["127.0.0.1", "-"]
 
 
 def test_what_the_log_can_not_have(weir, weir_command):
