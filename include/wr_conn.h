@@ -106,7 +106,8 @@ WR_API wr_conn *wr_conn_create(wr_thread *self, int fd,
  * Do a bounded piece of work and say what is needed next.
  *
  * Looks at what was posted, takes returned ops back, and, if the time was
- * posted (WR_POST_TIMER), tests the deadline against self->now_ns.  After WR_WANT_IO the wanted bits stand in the ends.
+ * posted (WR_POST_TIMER), tests the deadline against self->now_ns.  After
+ * WR_WANT_IO the wanted bits stand in the ends.
  *
  * @thread the owner's.
  */

@@ -483,7 +483,7 @@ const struct sockaddr *wr_request_local(wr_request *r)
     union {
         struct sockaddr any;
         struct sockaddr_in6 v6;
-    } *local;
+    } * local;
     socklen_t len = sizeof(*local);
 
     if (r->core->local || !r->conn) {

@@ -444,10 +444,8 @@ static void *proactor_config_create(apr_pool_t *pool)
 {
     proactor_config *config = apr_pcalloc(pool, sizeof(*config));
 
-    config->entries = 1024;
-    config->io_workers = 4;
-    config->buffers = 256;
-    config->threads = 2;
+    *config = (proactor_config){
+        .entries = 1024, .io_workers = 4, .buffers = 256, .threads = 2};
     return config;
 }
 
