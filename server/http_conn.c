@@ -40,7 +40,8 @@ enum http_state {
     HTTP_DEAD
 };
 
-#define PENDING_MAX 32 /* responses in the output: the next one waits */
+#define PENDING_MAX 32    /* responses in the output: the next one waits */
+#define QUEUED_MAX  65536 /* ... and so it does behind so much content */
 #define LINGER_NS   (2 * WR_SEC)
 #define DISCARD_MAX 262144 /* unwanted content that is worth reading */
 
@@ -55,6 +56,7 @@ void wr__http_reset(wr__http *http, int64_t idle_until_ns)
     wr__head_reset(&http->head);
     http->r = NULL;
     http->pending = 0;
+    http->queued = 0;
     http->in_head = http->must_linger = http->sent_continue = false;
     http->is_held_up = false;
     http->discarded = 0;
@@ -244,6 +246,9 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     http->pending++;
     http->r = NULL;
     wr__response_send(r, self, status);
+    if (!r->is_head && r->content_length > 0) {
+        http->queued += r->content_length;
+    }
     http->keep_alive_ns = r->server->keep_alive_timeout_ns;
     if (!r->keep_alive) {
         http->must_linger = http->must_linger || !http->body.is_done;
@@ -361,7 +366,10 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
         *want = WR_WANT_IO;
         return false;
     }
-    if (http->pending >= PENDING_MAX) {
+    if (http->pending == 0) {
+        http->queued = 0;
+    }
+    if (http->pending >= PENDING_MAX || http->queued >= QUEUED_MAX) {
         *want = wait_io(c, self, 0);
         return false;
     }

@@ -17,6 +17,7 @@ typedef struct wr__http {
     wr__body body;
     wr_request *r;         /**< worked on; its end is not in the output yet */
     int pending;           /**< requests whose end is in the output */
+    int64_t queued;        /**< content put there since it was empty */
     bool in_head;          /**< the first byte of a head has come */
     bool must_linger;      /**< input was left unread */
     bool sent_continue;    /**< 100 (Continue) for r */

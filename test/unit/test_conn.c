@@ -10,6 +10,7 @@
 #include "support.h"
 
 #include "server/child.h"
+#include "server/stock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1096,6 +1097,31 @@ static void test_stop_asks_for_nothing(void **state)
     assert_true(asked > 8);
 }
 
+static void expect_one_large(rig *g, int number)
+{
+    (void)number;
+    if (g->c->kit) {
+        assert_true(g->c->kit->http.pending <= 1);
+    }
+}
+
+/** A client that asks for much and takes nothing costs one response's memory
+ *  and not those of all that it asks for. */
+static void test_large_ones_wait(void **state)
+{
+    static const rig_rules rules = {.before_step = expect_one_large};
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        site *s = site_create(&kinds[k]);
+
+        free(drive(s, &rules, GET("/big.bin") GET("/big.bin") GET("/big.bin"),
+                   "200 200 200 ")
+                 .text);
+        site_destroy(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1119,6 +1145,7 @@ int main(void)
         cmocka_unit_test(test_input_has_turns),
         cmocka_unit_test(test_nothing_waits_for_a_stream),
         cmocka_unit_test(test_stop_asks_for_nothing),
+        cmocka_unit_test(test_large_ones_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
