@@ -262,6 +262,7 @@ def test_lines_of_a_dead_child_are_kept(weir):
     server = with_keeper(weir(keeper(), start=False))
     server.allow_errors("child .* died")
     ask(server, 20)
+    assert server.answers(server.address)  # a line follows its response
     spawner, = named(server, SPAWNER)
     generation = server.processes()[spawner][0]
     child, = [pid for pid, (parent, _) in server.processes().items()
@@ -333,6 +334,7 @@ def test_programs_end_with_a_killed_generation(weir):
     first = program(server)
     spawner, = named(server, SPAWNER)
     ask(server, 5)
+    assert server.answers(server.address)  # a line follows its response
     os.kill(server.processes()[spawner][0], signal.SIGKILL)
     wait_for(lambda: not {first, spawner} & server.processes().keys())
     wait_for(lambda: program(server) != first)
