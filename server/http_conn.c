@@ -94,13 +94,19 @@ static int64_t read_deadline(const wr__read_timeout *t, int64_t since,
     return since + time;
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void open_conn(wr_conn *c, wr_thread *self)
 {
     c->state = HTTP_HEAD;
     c->ends->want = WR_READ;
-    c->deadline =
+    c->deadline = sooner(
         read_deadline(&wr__core_server_of(c->listener->server)->head_timeout,
-                      self->now_ns, 0);
+                      self->now_ns, 0),
+        self->now_ns + server_of(c)->timeout_ns);
 }
 
 /** Keep-alive counts from the last byte of the last response. */
@@ -136,21 +142,21 @@ static int64_t input_deadline(wr_conn *c)
 {
     const wr__http *http = http_of(c);
     const wr__core_server *core = wr__core_server_of(c->listener->server);
-    int64_t limit, quiet;
+    int64_t quiet = http->heard_ns + server_of(c)->timeout_ns;
 
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
         if (http->in_head) {
-            return read_deadline(&core->head_timeout, http->since_ns,
-                                 (int64_t)unused(c));
+            return sooner(read_deadline(&core->head_timeout, http->since_ns,
+                                        (int64_t)unused(c)),
+                          quiet);
         }
         return wr__end_has_output(c->ends) ? WR_NEVER : http->idle_until_ns;
     case HTTP_BODY:
     case HTTP_DISCARD:
-        limit = read_deadline(&core->body_timeout, http->since_ns,
-                              http->body.received);
-        quiet = http->heard_ns + server_of(c)->timeout_ns;
-        return limit < quiet ? limit : quiet;
+        return sooner(read_deadline(&core->body_timeout, http->since_ns,
+                                    http->body.received),
+                      quiet);
     case HTTP_LINGER:
         return http->since_ns + LINGER_NS;
     case HTTP_RUN:
@@ -356,6 +362,7 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
         .fields = (uint32_t)core->limit_request_fields,
         .head = (uint32_t)core->limit_request_head,
     };
+    uint32_t parsed;
     int result;
 
     if (!http) { /* idle */
@@ -380,8 +387,12 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
             http->in_head = true;
             http->since_ns = self->now_ns;
         }
+        parsed = http->head.pos;
         result = wr__head_parse(&http->head, &limits, in->data + in->start,
                                 unused(c));
+        if (http->head.pos != parsed) {
+            http->heard_ns = self->now_ns;
+        }
         if (result < 0) {
             refuse(c, self, -result);
             return true;

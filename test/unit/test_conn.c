@@ -792,6 +792,32 @@ static void test_deadline_of_head(void **state)
     site_destroy(s);
 }
 
+/** Timeout holds for a head, too: also where nothing else does. */
+static void test_deadline_of_quiet_head(void **state)
+{
+    site *s = site_create(&(site_options){
+        .config = "Timeout 10\nRequestReadTimeout header=0 body=0\n"});
+    rig *g = settled(s, &open_end, "");
+
+    (void)state;
+    assert_int_equal(rig_left(g), 10 * WR_SEC);
+    pass(g, 10 * WR_SEC);
+    assert_int_equal(g->output_len, 0);
+    expect_closed(g);
+    g = settled(s, &open_end, "GET / HT");
+    assert_int_equal(rig_left(g), 10 * WR_SEC);
+    pass(g, 10 * WR_SEC - 1);
+    say(g, "T"); /* each byte moves it */
+    assert_int_equal(rig_left(g), 10 * WR_SEC);
+    pass(g, 10 * WR_SEC - 1);
+    assert_int_equal(g->output_len, 0);
+    pass(g, 1);
+    expect_answer(g, 408);
+    pass(g, 2 * WR_SEC);
+    expect_closed(g);
+    site_destroy(s);
+}
+
 static void test_deadline_of_keep_alive(void **state)
 {
     site *s = site_create(&timed);
@@ -1136,6 +1162,7 @@ int main(void)
         cmocka_unit_test(test_lost_ops),
         cmocka_unit_test(test_ops_in_another_process),
         cmocka_unit_test(test_deadline_of_head),
+        cmocka_unit_test(test_deadline_of_quiet_head),
         cmocka_unit_test(test_deadline_of_keep_alive),
         cmocka_unit_test(test_input_beats_its_deadline),
         cmocka_unit_test(test_deadline_of_sending),
