@@ -580,13 +580,14 @@ static size_t quantum_of(const rig *g)
 
 static void keep_output(rig *g, const void *data, size_t len)
 {
-    if (g->output_len + len > g->output_size) {
-        g->output_size = (g->output_len + len) * 2;
+    if (g->output_len + len + 1 > g->output_size) {
+        g->output_size = (g->output_len + len + 1) * 2;
         g->output = realloc(g->output, g->output_size);
         require(g->output);
     }
     memcpy(g->output + g->output_len, data, len);
     g->output_len += len;
+    g->output[g->output_len] = '\0'; /* who reads it as text stops here */
 }
 
 /** The span's bytes as they are now, in memory of the C library. */
