@@ -509,7 +509,8 @@ static int keep_content(wr_conn *c, wr_thread *self)
 /** Does the spool write, or have to?  Then true, with the want. */
 static bool is_spooling(wr_conn *c, wr_thread *self, wr_want *want, int *status)
 {
-    wr_request *r = http_of(c)->r;
+    wr__http *http = http_of(c);
+    wr_request *r = http->r;
     wr__spool *spool = r->core->spool;
 
     if (spool->is_writing) {
@@ -518,11 +519,15 @@ static bool is_spooling(wr_conn *c, wr_thread *self, wr_want *want, int *status)
             return true;
         }
         r->core->asked = NULL;
+        /* So long we kept the client waiting. */
+        http->since_ns += self->now_ns - http->spool_ns;
+        http->heard_ns = self->now_ns;
         *status = wr__spool_written(spool, r);
         return false;
     }
-    if (http_of(c)->body.is_done ? wr__spool_must_write(spool)
-                                 : wr__spool_room(spool, r) == 0) {
+    if (http->body.is_done ? wr__spool_must_write(spool)
+                           : wr__spool_room(spool, r) == 0) {
+        http->spool_ns = self->now_ns;
         wr__spool_write(spool, r);
         *want = WR_WANT_CALL;
         return true;

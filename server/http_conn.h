@@ -24,6 +24,7 @@ typedef struct wr__http {
     bool is_held_up;       /**< output waits for us, not for the client */
     int64_t since_ns;      /**< of the head's first byte; of the body */
     int64_t heard_ns;      /**< when some of either last came */
+    int64_t spool_ns;      /**< when the spool began to write */
     int64_t progress_ns;   /**< when output last went, or was begun */
     int64_t idle_until_ns; /**< when to give up waiting for a head */
     int64_t keep_alive_ns; /**< how long to wait for one; 0: none came yet */

@@ -1008,6 +1008,31 @@ static void test_no_deadline_for_ops(void **state)
     site_destroy(s);
 }
 
+/** While its content is written to a slow disk, a client is not late. */
+static void test_no_deadline_for_spooling(void **state)
+{
+    site *s = site_create(
+        &(site_options){.config = "RequestBodyMemory 1024\nTimeout 10\n"
+                                  "RequestReadTimeout body=8\n"});
+    rig *g = settled(s, &open_end, "");
+
+    (void)state;
+    g->holds_ops = true;
+    say(g, POST("/echo", "Content-Length: 2000\r\n"));
+    pass(g, 3 * WR_SEC);
+    say(g, TEN(TEN("0123456789ab")));
+    assert_int_equal(g->op_count, 1);
+    pass(g, 1000 * WR_SEC);
+    g->holds_ops = false;
+    rig_settle(g);
+    assert_int_equal(rig_left(g), 5 * WR_SEC);
+    say(g, TEN(TEN("01234567")));
+    expect_answer(g, 200);
+    pass(g, rig_left(g));
+    expect_closed(g);
+    site_destroy(s);
+}
+
 /* Turns. */
 
 #define TURN 4096
@@ -1169,6 +1194,7 @@ int main(void)
         cmocka_unit_test(test_deadline_of_body),
         cmocka_unit_test(test_deadline_of_discarding),
         cmocka_unit_test(test_no_deadline_for_ops),
+        cmocka_unit_test(test_no_deadline_for_spooling),
         cmocka_unit_test(test_input_has_turns),
         cmocka_unit_test(test_nothing_waits_for_a_stream),
         cmocka_unit_test(test_stop_asks_for_nothing),
