@@ -472,14 +472,15 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
     table_put(&cache->names, &name->node);
 }
 
-/** Each file may hold a descriptor: at most a quarter of them. */
+/** Each file may hold a descriptor, and the two tables different files: in all
+ *  at most a quarter of the descriptors. */
 static int files_max(int entries)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0
-        && limit.rlim_cur / 4 < (rlim_t)entries) {
-        return (int)(limit.rlim_cur / 4);
+        && limit.rlim_cur / 8 < (rlim_t)entries) {
+        return (int)(limit.rlim_cur / 8);
     }
     return entries;
 }
