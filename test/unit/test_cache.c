@@ -355,14 +355,14 @@ static void test_names_are_bounded_by_files(void **state)
     config.cache_entries = 100000;
     cache = wr__cache_create(&config, false, pool);
     setrlimit(RLIMIT_NOFILE, &limit);
-    for (int i = 0; i < 500; i++) { /* a quarter in each table at most */
+    for (int i = 0; i < 500; i++) { /* an eighth in each table at most */
         wr__file *file = make_file(0);
 
         wr__cache_add_file(cache, name_of(i), 0, file);
         put_name(cache, &server, name_of(i), file);
         put_name(cache, &server, name_of(1000 - i), file);
         wr_file_unref(&file->file);
-        assert_true(count_descriptors() - before <= 128);
+        assert_true(count_descriptors() - before <= 64);
     }
     wr__cache_destroy(cache);
     assert_int_equal(count_descriptors(), before);
