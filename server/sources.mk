@@ -62,7 +62,7 @@ server_sources = \
     server/thread.c \
     server/title.c
 
-nodist_libweir_a_SOURCES = static_modules.c
+nodist_libweir_a_SOURCES = no_modules.c
 libweir_a_SOURCES = $(server_sources)
 noinst_LIBRARIES += libweir.a
 

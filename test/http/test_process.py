@@ -527,9 +527,13 @@ def test_a_dead_child_is_replaced_and_the_others_serve_on(detached):
     before = server.children()
     assert len(before) == 3
     os.kill(before[0], signal.SIGKILL)
-    wait_for(lambda: len(server.children()) == 3
-             and before[0] not in server.children())
-    assert set(before[1:]) < set(server.children())
+
+    def is_replaced():
+        now = set(server.children())
+        return (len(now) == 3 and before[0] not in now
+                and set(before[1:]) < now)
+
+    wait_for(is_replaced)
     assert server.get("/hello.txt").body == tree.HELLO
     server.wait_for_line(f"child {before[0]} died: Killed (signal 9)")
     server.stop()

@@ -36,7 +36,7 @@
 #define GET0(PATH)         "GET " PATH " HTTP/1.0\r\n\r\n"
 #define POST(PATH, FIELDS) "POST " PATH " HTTP/1.1\r\nHost: a\r\n" FIELDS "\r\n"
 #define TEN(TEXT)          TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT TEXT
-#define CHUNKS             "6\r\nchunks\r\n3;x=\"y\"\r\n in\r\n0\r\nT: r\r\n\r\n"
+#define CHUNKS             "6\r\nchunks\r\n3;x=\"y\"\r\n in\r\n0\r\n\r\n"
 
 static const struct scenario {
     const char *input;
