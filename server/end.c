@@ -25,6 +25,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define SMALL 4096 /* bytes that are sent as one piece */
+
 static void end_failed(wr_end *e)
 {
     e->conn->flags |= WR__CONN_BROKEN;
@@ -333,6 +335,23 @@ static bool ask_for_page(wr_end *e, const wr_span *span)
     return true;
 }
 
+/** Few bytes in several pieces: copying them costs less than handing the list
+ *  of pieces to the kernel. */
+static ssize_t send_small(const wr_end *e, const wr_span *span, int flags)
+{
+    char all[SMALL];
+    size_t len = 0;
+
+    if (span->iov_count == 1) {
+        return send(e->fd, span->iov[0].iov_base, span->len, flags);
+    }
+    for (int i = 0; i < span->iov_count; i++) {
+        memcpy(all + len, span->iov[i].iov_base, span->iov[i].iov_len);
+        len += span->iov[i].iov_len;
+    }
+    return send(e->fd, all, len, flags);
+}
+
 static ssize_t send_span(wr_end *e, const wr_span *span)
 {
     if (span->kind == WR_SPAN_FILE) {
@@ -344,6 +363,9 @@ static ssize_t send_span(wr_end *e, const wr_span *span)
                              .msg_iovlen = (size_t)span->iov_count};
     int flags = MSG_NOSIGNAL | (span->more || span->last ? MSG_MORE : 0);
 
+    if (span->len <= SMALL) {
+        return send_small(e, span, flags);
+    }
     return sendmsg(e->fd, &message, flags);
 }
 

@@ -401,6 +401,26 @@ static int check_limits(const wr__head *head, const wr__head_limits *limits,
     return 0;
 }
 
+/** What nearly all request lines end with, at once if all of it is there and
+ *  within the bounds.  @return the position behind it, or the present one. */
+static uint32_t skip_version(wr__head *head, const wr__head_limits *limits,
+                             const unsigned char *data, size_t len)
+{
+    static const char usual[] = "HTTP/1.1\r\n";
+    const uint32_t size = sizeof(usual) - 1;
+    uint32_t pos = head->pos;
+
+    if (len - pos < size || memcmp(data + pos, usual, size) != 0
+        || pos + size - 2 - head->start > limits->line
+        || pos + size > limits->head) {
+        return pos;
+    }
+    head->major = head->minor = 1;
+    head->line_len = pos + size - 2 - head->start;
+    head->state = ST_FIELD;
+    return pos + size;
+}
+
 /** Pass over bytes that change nothing.  Stops before any that might, and
  *  before a bound. */
 static void skip_plain(wr__head *head, const wr__head_limits *limits,
@@ -408,7 +428,17 @@ static void skip_plain(wr__head *head, const wr__head_limits *limits,
 {
     uint32_t pos = head->pos, from, end;
 
-    if (head->state == ST_PATH && !head->escape_left) {
+    if (head->state == ST_METHOD) {
+        end = MAX_METHOD < limits->line ? MAX_METHOD : limits->line;
+        end = head->start + end < len ? head->start + end : (uint32_t)len;
+        while (pos < end && is(data[pos], C_TOKEN)) {
+            pos++;
+        }
+    }
+    else if (head->state == ST_H) {
+        pos = skip_version(head, limits, data, len);
+    }
+    else if (head->state == ST_PATH && !head->escape_left) {
         end = head->start + limits->line;
         end = end < len ? end : (uint32_t)len;
         while (pos < end && is(data[pos], C_TARGET)) {

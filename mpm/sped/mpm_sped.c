@@ -32,6 +32,7 @@ typedef struct loop {
     wr__acceptor acceptor;
     wr__fifo ready; /**< connections that let others go first */
     bool is_stopping;
+    bool is_gathering; /**< what is ready now has its turn after the events */
 } loop;
 
 static void set_timer(loop *l, wr_conn *c)
@@ -89,6 +90,10 @@ static void run(loop *l, wr_conn *c)
         switch (wr_conn_step(c, l->self)) {
         case WR_WANT_IO:
             if (!wr_conn_ready(c) && await(l, c)) {
+                return;
+            }
+            if (l->is_gathering) {
+                put_last(l, c);
                 return;
             }
             wr_conn_io(c, l->self, l->child->quantum);
@@ -155,6 +160,9 @@ static void handle_events(loop *l)
 {
     wr__event event;
 
+    /* First all is read, then all is written: a client that sleeps is woken
+     * once by the answers of a turn, not by each. */
+    l->is_gathering = true;
     while (wr__poller_next(l->poller, &event)) {
         switch (event.kind) {
         case WR__EVENT_CONN:
@@ -174,6 +182,7 @@ static void handle_events(loop *l)
             break; /* there is none */
         }
     }
+    l->is_gathering = false;
 }
 
 static void handle_timers(loop *l)
