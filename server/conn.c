@@ -201,6 +201,7 @@ wr_kit *wr__conn_lend(wr_conn *c, wr_thread *self)
         c->ends->out = c->kit->out;
         c->proto_data = &c->kit->http;
         c->kit->wire = 0;
+        c->kit->streams = 0;
         c->kit->moved = 0;
         wr__http_reset(&c->kit->http, c->deadline);
     }

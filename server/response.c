@@ -439,9 +439,10 @@ static int64_t measure_content(const wr_request *r)
 }
 
 /** Metadata of others means nothing to the output, and would break the rule
- *  that its first bucket has bytes. */
-static void drop_metadata(apr_bucket_brigade *bb)
+ *  that its first bucket has bytes.  @return how many streams there are. */
+static int drop_metadata(apr_bucket_brigade *bb)
 {
+    int streams = 0;
     apr_bucket *b = APR_BRIGADE_FIRST(bb);
 
     while (b != APR_BRIGADE_SENTINEL(bb)) {
@@ -450,8 +451,12 @@ static void drop_metadata(apr_bucket_brigade *bb)
         if (b->length == 0) {
             apr_bucket_delete(b);
         }
+        else {
+            streams += wr__bucket_is_stream(b);
+        }
         b = next;
     }
+    return streams;
 }
 
 /** The length can't be said beforehand: chunked, or until the connection
@@ -589,7 +594,7 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
         if (r->is_head) {
             apr_brigade_cleanup(r->core->out);
         }
-        drop_metadata(r->core->out);
+        kit->streams += drop_metadata(r->core->out);
         if (!wr__core_dir_of(r->dir_config)->sendfile) {
             wr__response_read_files(r);
         }

@@ -31,6 +31,7 @@ struct wr_kit {
     apr_bucket_alloc_t *list;
     apr_bucket_brigade *out; /**< the client end's */
     uint64_t wire;           /**< bytes of the first request's response */
+    int streams;             /**< in the output: mostly none, so don't look */
     uint64_t moved;          /**< bytes in and out since others could go on */
     struct wr_input in;      /**< likewise */
     wr__http http;           /**< HTTP/1's state */

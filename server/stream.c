@@ -160,7 +160,7 @@ void wr__stream_pull(wr_end *client)
     apr_bucket *b;
 
     /* A piece of what follows a finished stream may be a stream again. */
-    while (wr__end_has_output(client) && (b = find_stream(client))) {
+    while (c->kit->streams > 0 && (b = find_stream(client))) {
         stream = b->data;
         if (!stream->end) {
             stream->end = wr__conn_add_end(c, stream->fd, stream->is_pipe);
@@ -180,6 +180,7 @@ void wr__stream_pull(wr_end *client)
             return;
         }
         apr_bucket_delete(b);
+        c->kit->streams--;
         wr__end_finish_requests(client);
     }
 }
