@@ -35,6 +35,8 @@ typedef struct loop {
     bool is_gathering; /**< what is ready now has its turn after the events */
 } loop;
 
+#define GATHER_MAX 8 /* connections that are read before they are answered */
+
 static void set_timer(loop *l, wr_conn *c)
 {
     if (!wr__timers_cover(c)) {
@@ -156,33 +158,56 @@ static void stop_all(loop *l)
     }
 }
 
+static void handle_ready(loop *l)
+{
+    wr__fifo now = l->ready;
+    wr_task *task;
+
+    l->ready = (wr__fifo){0}; /* who yields again waits for the next turn */
+    while ((task = wr__fifo_take(&now))) {
+        wr_conn *c = wr__conn_of_task(task);
+
+        wr__seat_of(c)->is_queued = false;
+        run(l, c);
+    }
+}
+
+static void handle_event(loop *l, const wr__event *event)
+{
+    switch (event->kind) {
+    case WR__EVENT_CONN:
+        on_event(l, event->conn);
+        break;
+    case WR__EVENT_LISTENER:
+        on_listener(l, event->listener);
+        break;
+    case WR__EVENT_DRAIN:
+        l->acceptor.is_closed = true;
+        break;
+    case WR__EVENT_STOP:
+        l->acceptor.is_closed = true;
+        stop_all(l);
+        break;
+    case WR__EVENT_INBOX:
+        break; /* there is none */
+    }
+}
+
+/** First some are read, then they are answered: a client that sleeps is woken
+ *  once for several answers.  Not all of a turn, or what they need would not
+ *  stay in the processor's cache. */
 static void handle_events(loop *l)
 {
     wr__event event;
 
-    /* First all is read, then all is written: a client that sleeps is woken
-     * once by the answers of a turn, not by each. */
-    l->is_gathering = true;
     while (wr__poller_next(l->poller, &event)) {
-        switch (event.kind) {
-        case WR__EVENT_CONN:
-            on_event(l, event.conn);
-            break;
-        case WR__EVENT_LISTENER:
-            on_listener(l, event.listener);
-            break;
-        case WR__EVENT_DRAIN:
-            l->acceptor.is_closed = true;
-            break;
-        case WR__EVENT_STOP:
-            l->acceptor.is_closed = true;
-            stop_all(l);
-            break;
-        case WR__EVENT_INBOX:
-            break; /* there is none */
+        l->is_gathering = true;
+        handle_event(l, &event);
+        l->is_gathering = false;
+        if (l->ready.count >= GATHER_MAX) {
+            handle_ready(l);
         }
     }
-    l->is_gathering = false;
 }
 
 static void handle_timers(loop *l)
@@ -199,20 +224,6 @@ static void handle_timers(loop *l)
         if (!wr__seat_of(c)->is_queued) {
             run(l, c);
         }
-    }
-}
-
-static void handle_ready(loop *l)
-{
-    wr__fifo now = l->ready;
-    wr_task *task;
-
-    l->ready = (wr__fifo){0}; /* who yields again waits for the next turn */
-    while ((task = wr__fifo_take(&now))) {
-        wr_conn *c = wr__conn_of_task(task);
-
-        wr__seat_of(c)->is_queued = false;
-        run(l, c);
     }
 }
 
