@@ -1,5 +1,7 @@
 """Who may have what: Require, its sections and their merging."""
 
+import socket
+
 import pytest
 
 import client
@@ -60,6 +62,14 @@ def ask(server, folder, source="127.0.0.1", method="GET"):
     return response.status
 
 
+def has_names():
+    try:
+        return ("localhost" in socket.gethostbyaddr("127.0.0.1")[0]
+                and socket.gethostbyname("localhost") == "127.0.0.1")
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("folder,source,status", [
     ("any", "127.0.0.2", 200), ("any", "127.0.0.3", 200),
     ("any", "127.0.0.4", 200), ("any", "127.0.0.1", 403),
@@ -91,6 +101,9 @@ def ask(server, folder, source="127.0.0.1", method="GET"):
     ("outer/off", "127.0.0.4", 200),
 ])
 def test_require(sites, folder, source, status):
+    if "host" in folder or folder == "forward":
+        if not has_names():
+            pytest.skip("nothing says here that 127.0.0.1 is localhost")
     for _ in range(2):  # the second time the path is known
         assert ask(sites, folder, source) == status
 

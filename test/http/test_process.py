@@ -309,7 +309,10 @@ def on_terminal(weir):
     server = weir(start=False)
     server.ports = free_ports(1)
     server.write_config()
-    pid, terminal = pty.fork()
+    try:
+        pid, terminal = pty.fork()
+    except OSError:
+        pytest.skip("no terminal is to be had here")
     if pid == 0:
         os.execv(server.install.weir,
                  ["weir", "-f", str(server.conf), "-DFOREGROUND",
@@ -565,8 +568,12 @@ def test_a_dead_generation_is_replaced(detached):
     server = detached().start()
     before = server.processes()
     os.kill(server.generation, signal.SIGKILL)
-    wait_for(lambda: len(server.named(GENERATION)) == 1
-             and server.generation not in before)
+
+    def is_replaced():
+        now = server.named(GENERATION)
+        return len(now) == 1 and now[0] not in before
+
+    wait_for(is_replaced)
     wait_for(server.serves)
     wait_for(lambda: before.keys() & server.processes().keys()
              == {server.pid}, what="the end of its children")
