@@ -73,7 +73,9 @@ contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
     -Dmpm_proactor_module=contract_module \
     -Dmpm_sped_module=contract_module
 contract_ldflags = $(AM_LDFLAGS) -Wl,--wrap=accept4 -Wl,--wrap=close
-contract_ldadd = libcontract.a libcommon.a $(base_libs) $(URING_LIBS)
+# The MPMs' common parts call the machine, too.
+contract_ldadd = libcontract.a libcommon.a libcontract.a $(base_libs) \
+    $(URING_LIBS)
 contract_tests =
 
 contract_tests += test/mpm/contract_hybrid

@@ -4,7 +4,6 @@
 #include "poller.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -215,18 +214,9 @@ void wr__poller_forget_gone(wr__poller *p, wr_conn *c)
 
 apr_status_t wr__poller_wait(wr__poller *p, int64_t now, int64_t until)
 {
-    int timeout = 0;
-
-    if (until == WR_NEVER) {
-        timeout = -1;
-    }
-    else if (until > now) {
-        int64_t ms = (until - now + WR_MS - 1) / WR_MS; /* never too early */
-
-        timeout = ms < INT_MAX ? (int)ms : INT_MAX;
-    }
     p->next = 0;
-    p->count = epoll_wait(p->fd, p->events, BATCH, timeout);
+    p->count =
+        epoll_wait(p->fd, p->events, BATCH, wr__poll_timeout(until, now));
     if (p->count < 0) {
         p->count = 0;
         return errno == EINTR ? APR_SUCCESS : errno;

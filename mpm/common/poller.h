@@ -15,6 +15,7 @@
 #include "wr_end.h"
 #include "wr_mpm.h"
 
+#include <limits.h>
 #include <poll.h>
 
 typedef struct wr__poller wr__poller;
@@ -48,6 +49,19 @@ static inline uint8_t wr__ready_bits(unsigned events)
         bits |= WR_READ | WR_WRITE | WR_HUP;
     }
     return bits;
+}
+
+/** Time-out for poll() and epoll_wait(): milliseconds, rounded up so as never
+ *  to be early. */
+static inline int wr__poll_timeout(int64_t until, int64_t now)
+{
+    int64_t ms;
+
+    if (until == WR_NEVER) {
+        return -1;
+    }
+    ms = until > now ? (until - now + WR_MS - 1) / WR_MS : 0;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
 /** A poller that watches the child's drain_fd and stop_fd; not yet its

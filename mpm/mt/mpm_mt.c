@@ -10,20 +10,19 @@
  *
  * Only one thread at a time waits for a connection to accept, the holder of a
  * mutex, so a new connection wakes one thread.  No connection changes hands.
+ * How it is served stands in mpm/common/serve.c.
  */
 #include "wr_conn.h"
-#include "wr_end.h"
 #include "wr_module.h"
 #include "wr_mpm.h"
-#include "wr_op.h"
 
 #include "mpm/common/accept.h"
 #include "mpm/common/poller.h"
+#include "mpm/common/serve.h"
 #include "mpm/common/threads.h"
 
 #include <apr_thread_mutex.h>
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 
 typedef struct mt_config {
@@ -43,17 +42,6 @@ typedef struct mt {
 } mt;
 
 #define LISTENER_POLL (100 * WR_MS) /* not open: look again so often */
-
-/** Time-out for poll(): milliseconds, rounded up so as never to be early. */
-static int timeout_until(int64_t deadline, int64_t now)
-{
-    int64_t ms = (deadline - now + WR_MS - 1) / WR_MS;
-
-    if (deadline == WR_NEVER) {
-        return -1;
-    }
-    return ms < 0 ? 0 : ms < INT_MAX ? (int)ms : INT_MAX;
-}
 
 /* Accepting. */
 
@@ -80,7 +68,7 @@ static void wait_for_report(mt *m, wr_thread *self)
     bool is_open = wr__acceptor_open(&m->acceptor, self->now_ns);
     nfds_t count = 1 + (nfds_t)(is_open ? m->child->listener_count : 0);
     int64_t until = is_open ? WR_NEVER : self->now_ns + LISTENER_POLL;
-    int n = poll(m->fds, count, timeout_until(until, self->now_ns));
+    int n = poll(m->fds, count, wr__poll_timeout(until, self->now_ns));
 
     if (n < 0 && errno != EINTR) {
         wr_child_fail(m->child, "waiting for connections", errno);
@@ -114,112 +102,7 @@ static wr_conn *next_conn(mt *m, wr_thread *self)
     return c;
 }
 
-/* Serving. */
-
-/** What poll() is to look for: the wanted bits.  -1: this end not. */
-static struct pollfd poll_of(const wr_end *e)
-{
-    struct pollfd fd = {.fd = e->want ? e->fd : -1};
-
-    if (e->want & WR_READ) {
-        fd.events |= POLLIN | POLLRDHUP;
-    }
-    if (e->want & WR_WRITE) {
-        fd.events |= POLLOUT;
-    }
-    return fd;
-}
-
-/** Wait for a wanted bit of an end, the deadline, or (once) the stop. */
-static void wait_any(wr_conn *c, wr_thread *self, bool *is_told)
-{
-    struct pollfd fds[1 + WR_ENDS_MAX] = {
-        {.fd = *is_told ? -1 : c->child->stop_fd, .events = POLLIN}};
-    nfds_t count = 1;
-    wr_end *e;
-
-    for (e = c->ends; e && count <= WR_ENDS_MAX; e = e->next) {
-        fds[count++] = poll_of(e);
-    }
-    if (poll(fds, count, timeout_until(c->deadline, self->now_ns)) < 0
-        && errno != EINTR) {
-        wr_child_fail(c->child, "waiting for a connection", errno);
-        fds[0].revents = POLLERR;
-    }
-    wr_thread_tick(self);
-    count = 1;
-    for (e = c->ends; e && count <= WR_ENDS_MAX; e = e->next) {
-        atomic_fetch_or_explicit(&e->ready,
-                                 wr__ready_bits((unsigned)fds[count++].revents),
-                                 memory_order_relaxed);
-    }
-    if (fds[0].revents && !*is_told) {
-        *is_told = true;
-        wr_conn_post(c, WR_POST_STOP);
-    }
-    if (c->deadline <= self->now_ns) {
-        wr_conn_post(c, WR_POST_TIMER);
-    }
-}
-
-/** There are no others to go first; but a client may never let this thread
- *  wait, and so hear of the time and of the stop. */
-static void look_up(wr_conn *c, wr_thread *self, bool *is_told)
-{
-    wr_thread_tick(self);
-    if (!*is_told && wr_child_state(c->child) == WR_CHILD_STOPPING) {
-        *is_told = true;
-        wr_conn_post(c, WR_POST_STOP);
-    }
-    if (c->deadline <= self->now_ns) {
-        wr_conn_post(c, WR_POST_TIMER);
-    }
-}
-
-static void call(wr_conn *c, wr_thread *self)
-{
-    wr_op *op = wr_conn_take_op(c);
-
-    wr_op_run(op);
-    wr_op_finish(op);
-    wr_thread_tick(self);
-}
-
-/** Serve a connection to its end. */
-static void serve(wr_conn *c, wr_thread *self)
-{
-    bool is_told = false;
-
-    for (;;) {
-        switch (wr_conn_step(c, self)) {
-        case WR_WANT_IO:
-            if (!wr_conn_ready(c)) {
-                wait_any(c, self, &is_told);
-            }
-            wr_conn_io(c, self, c->child->quantum);
-            break;
-        case WR_WANT_RUN:
-            break;
-        case WR_WANT_CALL:
-            call(c, self);
-            break;
-        case WR_WANT_LOG:
-            wr_record_log(wr_conn_take_log(c), self);
-            break;
-        case WR_WANT_YIELD:
-            look_up(c, self, &is_told);
-            break;
-        case WR_WANT_DROP:
-            wr_conn_drop(c, self);
-            break;
-        case WR_WANT_CLOSE:
-            if (wr_conn_close(c, self)) {
-                return;
-            }
-            break;
-        }
-    }
-}
+/* Threads. */
 
 static void run_thread(wr_thread *self, void *arg)
 {
@@ -227,7 +110,7 @@ static void run_thread(wr_thread *self, void *arg)
     wr_conn *c;
 
     while ((c = next_conn(m, self))) {
-        serve(c, self);
+        wr__serve_blocking(c, self);
     }
 }
 
