@@ -69,6 +69,9 @@ struct wr_command {
 WR_API wr_command_fn wr_set_string;
 /** On or Off: int, 1 or 0. */
 WR_API wr_command_fn wr_set_flag;
+/** One of the words of command->args, as in "one|other": int, its place from 0
+ *  on, so that an enum may list them in that order. */
+WR_API wr_command_fn wr_set_choice;
 /** A whole number between min and max: int. */
 WR_API wr_command_fn wr_set_int;
 /** A number of bytes, with K, M or G: int64_t. */

@@ -33,6 +33,8 @@ struct wr_mpm {
     void *(*config_create)(apr_pool_t *pool); /**< defaults; or NULL */
     /** Check the whole configuration; NULL or what is wrong with it. */
     const char *(*config_check)(void *config, apr_pool_t *pool);
+    /** What its directives amount to, for weir -S: whole lines.  Or NULL. */
+    const char *(*describe)(const void *config, apr_pool_t *pool);
     /** Make what serve() needs; may fail.  In the child, as its user. */
     apr_status_t (*init)(wr_child *child);
     /** Serve until wr_child_state() says stop, or drain and none is left. */

@@ -71,9 +71,22 @@ static void dump_server(const wr_server *s, FILE *out)
     dump_sections(s->sections, "    ", out);
 }
 
+static void dump_mpm(const wr__config *config, FILE *out)
+{
+    const wr_mpm *mpm = config->mpm;
+    apr_pool_t *pool;
+
+    fprintf(out, "MPM: %s (%s)\n", mpm->name, mpm->summary);
+    if (mpm->describe) {
+        apr_pool_create(&pool, config->pool);
+        fputs(mpm->describe(config->mpm_config, pool), out);
+        apr_pool_destroy(pool);
+    }
+}
+
 void wr__config_dump(const wr__config *config, FILE *out)
 {
-    fprintf(out, "MPM: %s (%s)\n", config->mpm->name, config->mpm->summary);
+    dump_mpm(config, out);
     fprintf(out, "ServerRoot: \"%s\"\n", config->server_root);
     fprintf(out, "ErrorLog: \"%s\"\n", config->error_log);
     fprintf(out, "PidFile: \"%s\"\n", config->pid_file);

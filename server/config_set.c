@@ -159,6 +159,39 @@ const char *wr_set_flag(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
+/* Its place among words that stand between bars, or -1. */
+static int find_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (int place = 0;; place++) {
+        size_t next = strcspn(words, "|");
+
+        if (next == len && strncasecmp(words, word, len) == 0) {
+            return place;
+        }
+        if (!words[next]) {
+            return -1;
+        }
+        words += next + 1;
+    }
+}
+
+const char *wr_set_choice(wr_command_call *call, void *config, int argc,
+                          const char *const *argv)
+{
+    int *field = field_of(call, config);
+    int place = find_word(call->command->args, argv[0]);
+
+    (void)argc;
+    if (place < 0) {
+        return apr_psprintf(call->pool, "\"%.100s\" is none of %s", argv[0],
+                            call->command->args);
+    }
+    *field = place;
+    return NULL;
+}
+
 const char *wr_set_int(wr_command_call *call, void *config, int argc,
                        const char *const *argv)
 {

@@ -308,6 +308,23 @@ const char *wr_set_flag(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
+const char *wr_set_choice(wr_command_call *call, void *config, int argc,
+                          const char *const *argv)
+{
+    const char *word = strstr(call->command->args, argv[0]);
+    int place = 0;
+
+    (void)argc;
+    if (!word) {
+        return "none of the words";
+    }
+    while (word > call->command->args) {
+        place += *--word == '|';
+    }
+    *(int *)((char *)config + call->command->offset) = place;
+    return NULL;
+}
+
 const char *wr_set_string(wr_command_call *call, void *config, int argc,
                           const char *const *argv)
 {

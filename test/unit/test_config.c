@@ -39,7 +39,7 @@
 
 typedef struct fake_config {
     const char *text, *path;
-    int flag, number;
+    int flag, choice, number;
     int64_t size, ns;
 } fake_config;
 
@@ -102,6 +102,8 @@ static const wr_command fake_commands[] = {
     {"FakeText", wr_set_string, WR_IN_ANY, ONE, FAKE(text), .args = "text"},
     {"FakeNumber", wr_set_int, WR_IN_ANY, ONE, FAKE(number), .max = 100},
     {"FakeFlag", wr_set_flag, WR_IN_SERVERS, ONE, FAKE(flag)},
+    {"FakeChoice", wr_set_choice, WR_IN_SERVERS, ONE, FAKE(choice),
+     .args = "one|two|twofold"},
     {"FakeServer", wr_set_int, WR_IN_SERVERS, ONE, FAKE(number), .max = 100},
     {"FakeSize", wr_set_size, WR_IN_GLOBAL, ONE, FAKE(size), .min = 10,
      .max = 1 << 20},
@@ -143,6 +145,12 @@ static const char *check_threads(void *config, apr_pool_t *p)
     return c->number == 13 ? "13 threads bring bad luck" : NULL;
 }
 
+static const char *describe_threads(const void *config, apr_pool_t *p)
+{
+    return apr_psprintf(p, "Threads: %d\n",
+                        ((const fake_config *)config)->number);
+}
+
 static const wr_command thread_commands[] = {
     {"ThreadsPerChild", wr_set_int, WR_IN_MPM, ONE, FAKE(number), .min = 1,
      .max = 64, .args = "threads"},
@@ -158,7 +166,8 @@ static const wr_command loop_commands[] = {
                                 .summary = "made up",                     \
                                 .commands = COMMANDS,                     \
                                 .config_create = create_fake,             \
-                                .config_check = check_threads};           \
+                                .config_check = check_threads,            \
+                                .describe = describe_threads};            \
     static wr_module mpm_##NAME##_module = {WR_MODULE_HEAD("mpm_" #NAME), \
                                             .mpm = &NAME##_mpm}
 MPM(hybrid, thread_commands);
@@ -624,16 +633,23 @@ static void test_values(void **state)
 
     (void)state;
     expect_good("Listen 80\nLoadModule fake_module x\nFakeSize 64k\n"
-                "FakeTime 2min\nFakePath a/../b\nFakeFlag ON\nFakeServer 7\n");
+                "FakeTime 2min\nFakePath a/../b\nFakeFlag ON\nFakeServer 7\n"
+                "FakeChoice Two\n");
     c = wr_server_config(config->main_server, &fake_module);
     assert_int_equal(c->size, 65536);
     assert_int_equal(c->ns, 120 * WR_SEC);
     assert_string_equal(c->path, path_of("b"));
     assert_int_equal(c->flag, 1);
+    assert_int_equal(c->choice, 1);
     assert_int_equal(c->number, 7);
-    expect_errors("LoadModule fake_module x\nFakeRefuse\nFakeSize 9\n",
+    expect_errors("LoadModule fake_module x\nFakeRefuse\nFakeSize 9\n"
+                  "FakeChoice twofol\nFakeChoice twofoldly\n",
                   "~/x.conf:3: FakeRefuse: never right\n"
-                  "~/x.conf:4: FakeSize: 9 is too small: at least 10");
+                  "~/x.conf:4: FakeSize: 9 is too small: at least 10\n"
+                  "~/x.conf:5: FakeChoice: \"twofol\" is none of "
+                  "one|two|twofold\n"
+                  "~/x.conf:6: FakeChoice: \"twofoldly\" is none of "
+                  "one|two|twofold");
 }
 
 /* the command line
@@ -1120,7 +1136,7 @@ static void test_lists(void **state)
                               " fake_module (static)\n"
                               " mpm_hybrid_module (static)\n");
     text = printed(wr__config_dump);
-    assert_non_null(strstr(text, "MPM: hybrid (made up)\n"));
+    assert_non_null(strstr(text, "MPM: hybrid (made up)\nThreads: -1\n"));
     assert_non_null(strstr(text, "Listen: [::1]:80 (~/x.conf:1)\n"));
     assert_non_null(strstr(text, "*:80 v (~/x.conf:5)\n    alias w\n"
                                  "    DocumentRoot: \"~/a\" ("));
