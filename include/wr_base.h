@@ -38,6 +38,7 @@ typedef struct wr_record wr_record;
 typedef struct wr_regex wr_regex;
 typedef struct wr_request wr_request;
 typedef struct wr_root wr_root;
+typedef struct wr_row wr_row;
 typedef struct wr_section wr_section;
 typedef struct wr_server wr_server;
 typedef struct wr_task wr_task;

@@ -83,8 +83,9 @@ struct wr_conn {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
-    uint32_t served;                  /**< requests so far */
-    uint32_t serial;                  /**< of the child's connections */
+    uint32_t served; /**< requests so far */
+    uint32_t serial; /**< of the child's connections */
+    uint8_t shown;   /**< on the scoreboard, a wr_counter; the machine's */
     _Alignas(16) unsigned char mpm[]; /**< wr_mpm.conn_bytes, zeroed at start */
 };
 

@@ -88,6 +88,7 @@ struct wr_thread {
     int64_t now_ns;  /**< monotonic; as of the last wr_thread_tick() */
     int64_t wall_us; /**< microseconds since 1970, likewise */
     char role[16];   /**< as shown by ps and the status page */
+    wr_row *row;     /**< of the scoreboard (wr_board.h); never NULL */
     struct wr_thread_core *core; /**< private to the core */
 };
 

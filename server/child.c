@@ -7,6 +7,7 @@
 #include "wr_log.h"
 #include "wr_version.h"
 
+#include "board.h"
 #include "cache.h"
 #include "hook.h"
 #include "stock.h"
@@ -78,6 +79,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);
     core->cache = wr__cache_create(config, core->is_threaded, pool);
     core->stock = wr__stock_create(made, pool);
+    core->row = wr__board_claim(made, index, "child");
     *child = made;
     return APR_SUCCESS;
 }
@@ -87,6 +89,7 @@ void wr__child_destroy(wr_child *child)
     assert(atomic_load(&child->connections) == 0);
     wr__cache_destroy(child->core->cache);
     wr__stock_destroy(child->core->stock);
+    wr__board_release(child->core->row, NULL);
 }
 
 apr_status_t wr__child_init(wr_child *child)

@@ -22,6 +22,7 @@ struct wr_child_core {
     bool asks_first;          /**< not WR_MPM_CALLS_INLINE: test before I/O */
     _Atomic uint32_t serial;  /**< of the next connection */
     int index;                /**< of the child in its generation */
+    wr_row *row; /**< the process's own: heir of its threads' gauges */
 };
 
 /**

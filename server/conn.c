@@ -7,6 +7,7 @@
  */
 #include "conn.h"
 
+#include "wr_board.h"
 #include "wr_op.h"
 #include "wr_protocol.h"
 #include "wr_request.h"
@@ -44,6 +45,9 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     /* With TCP_DEFER_ACCEPT the request is there when accept() returns. */
     atomic_store_explicit(&c->ends->ready, WR_READ | WR_WRITE,
                           memory_order_relaxed);
+    c->shown = WR_N_IDLE;
+    wr_count(self, WR_N_IDLE, 1);
+    wr_count(self, WR_N_CONNECTIONS, 1);
     c->protocol->open(c, self);
     return c;
 }
@@ -298,6 +302,7 @@ bool wr_conn_close(wr_conn *c, wr_thread *self)
         wr__stock_end_free(child->core->stock, e);
     }
     close(c->ends->fd);
+    wr_count(self, (wr_counter)c->shown, -1);
     wr__conn_take_kit(c, self);
     c->magic = 0;
     wr__stock_conn_free(child->core->stock, c);

@@ -8,6 +8,7 @@
  */
 #include "conn.h"
 
+#include "wr_board.h"
 #include "wr_file.h"
 #include "wr_op.h"
 #include "wr_protocol.h"
@@ -63,6 +64,14 @@ size_t wr_end_room(wr_end *e, wr_thread *self)
     return in->size - in->end;
 }
 
+/** Clients' bytes alone; what a back end sends is another matter. */
+static void count_received(const wr_end *e, wr_thread *self, size_t len)
+{
+    if (e == e->conn->ends) {
+        wr_count(self, WR_N_BYTES_RECEIVED, (int64_t)len);
+    }
+}
+
 void wr_end_feed(wr_end *e, wr_thread *self, const void *data, size_t len)
 {
     size_t room = wr_end_room(e, self);
@@ -70,6 +79,7 @@ void wr_end_feed(wr_end *e, wr_thread *self, const void *data, size_t len)
     assert(len <= room);
     memcpy(e->in->data + e->in->end, data, len);
     e->in->end += len;
+    count_received(e, self, len);
 }
 
 void wr_end_eof(wr_end *e, wr_thread *self, int error)
@@ -103,6 +113,7 @@ static void fill(wr_end *e, wr_thread *self)
                    : recv(e->fd, e->in->data + e->in->end, room, 0);
     if (n > 0) {
         e->in->end += (size_t)n;
+        count_received(e, self, (size_t)n);
         e->conn->kit->moved += (size_t)n;
         /* A short read has emptied the socket, but for a FIN behind it. */
         if ((size_t)n == room
@@ -286,6 +297,9 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
 {
     wr_conn *c = e->conn;
 
+    if (e == c->ends) {
+        wr_count(self, WR_N_BYTES_SENT, (int64_t)len);
+    }
     e->flags &= (uint8_t)~WR__END_PAGED;
     while (len > 0) {
         apr_bucket *b = APR_BRIGADE_FIRST(e->out);

@@ -8,6 +8,7 @@
  */
 #include "generation_main.h"
 
+#include "board.h"
 #include "channel.h"
 #include "child_process.h"
 #include "generation_spawner.h"
@@ -286,6 +287,7 @@ static void reap_children(generation *g)
             pid_t pid = p->pid;
             p->pid = 0;
             wr__log_reap(pid);
+            wr__board_reap(pid);
             if (!ended_as_told(g, status)) {
                 log_death(pid, status);
             }
@@ -459,6 +461,7 @@ static void begin_life(const wr__generation_options *options)
     sigset_t none;
 
     wr__title_set("weir: generation %d", options->number);
+    wr__board_set_generation(options->number);
     signal(SIGINT, SIG_IGN); /* a terminal's: the master acts on these */
     signal(SIGHUP, SIG_IGN);
     signal(SIGWINCH, SIG_IGN);

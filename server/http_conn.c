@@ -13,6 +13,7 @@
  */
 #include "http_conn.h"
 
+#include "wr_board.h"
 #include "wr_end.h"
 #include "wr_log.h"
 
@@ -251,6 +252,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     }
     http->pending++;
     http->r = NULL;
+    wr_count(self, WR_N_REQUESTS, 1);
     wr__response_send(r, self, status);
     if (!r->is_head && r->content_length > 0) {
         http->queued += r->content_length;
@@ -688,20 +690,47 @@ static bool compute(wr_conn *c, wr_thread *self, wr_want *want)
     }
 }
 
-static wr_want step(wr_conn *c, wr_thread *self)
+/** How the connection stands, for the scoreboard. */
+static wr_counter shown_state(const wr_conn *c)
+{
+    const wr__http *http = c->proto_data;
+
+    switch ((enum http_state)c->state) {
+    case HTTP_HEAD:
+        return !http || !(http->in_head || wr__end_has_output(c->ends))
+                   ? WR_N_IDLE
+               : wr__end_has_output(c->ends) ? WR_N_WRITING
+                                             : WR_N_READING;
+    case HTTP_RUN:
+        return WR_N_RUNNING;
+    case HTTP_BODY:
+    case HTTP_DISCARD:
+        return WR_N_READING;
+    case HTTP_FLUSH:
+        return WR_N_WRITING;
+    case HTTP_LINGER:
+    case HTTP_DEAD:
+        break;
+    }
+    return WR_N_CLOSING;
+}
+
+static void show(wr_conn *c, wr_thread *self)
+{
+    wr_counter state = shown_state(c);
+
+    if (state != c->shown) {
+        wr_count(self, (wr_counter)c->shown, -1);
+        wr_count(self, state, 1);
+        c->shown = (uint8_t)state;
+    }
+}
+
+/** Carry the states on until one of them wants something. */
+static wr_want run_states(wr_conn *c, wr_thread *self)
 {
     wr_want want = WR_WANT_IO;
 
-    if (c->state != HTTP_DEAD && wr__end_has_output(c->ends)) {
-        wr__stream_pull(c->ends);
-        if (wr__end_must_compute(c->ends) && !wr__end_awaits_op(c->ends)
-            && compute(c, self, &want)) {
-            return want;
-        }
-        if (c->flags & WR__CONN_BROKEN) {
-            go(c, HTTP_DEAD);
-        }
-    }
     for (;;) {
         bool goes_on = false;
 
@@ -732,6 +761,32 @@ static wr_want step(wr_conn *c, wr_thread *self)
             return want;
         }
     }
+}
+
+/** What comes first in the output may have to be computed. */
+static bool prepare_output(wr_conn *c, wr_thread *self, wr_want *want)
+{
+    wr__stream_pull(c->ends);
+    if (wr__end_must_compute(c->ends) && !wr__end_awaits_op(c->ends)
+        && compute(c, self, want)) {
+        return false;
+    }
+    if (c->flags & WR__CONN_BROKEN) {
+        go(c, HTTP_DEAD);
+    }
+    return true;
+}
+
+static wr_want step(wr_conn *c, wr_thread *self)
+{
+    wr_want want = WR_WANT_IO;
+
+    if (c->state == HTTP_DEAD || !wr__end_has_output(c->ends)
+        || prepare_output(c, self, &want)) {
+        want = run_states(c, self);
+    }
+    show(c, self);
+    return want;
 }
 
 /** The deadline that passed was of the last step.  If there was progress since

@@ -7,6 +7,7 @@
 #include "wr_log.h"
 #include "wr_version.h"
 
+#include "board.h"
 #include "child_process.h"
 #include "config.h"
 #include "generation_setup.h"
@@ -304,7 +305,8 @@ static int serve_single(const command_line *line)
     };
     wr__setup setup;
 
-    if (wr__setup_run(&setup, &options, line->pool) != APR_SUCCESS) {
+    if (wr__setup_run(&setup, &options, line->pool) != APR_SUCCESS
+        || wr__board_create() != APR_SUCCESS) {
         return EXIT_FAILURE;
     }
     wr__child_options child = {.config = setup.config,

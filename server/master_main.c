@@ -8,6 +8,7 @@
  */
 #include "master_main.h"
 
+#include "board.h"
 #include "channel.h"
 #include "generation_main.h"
 #include "listen.h"
@@ -759,6 +760,10 @@ int wr__master_main(const wr__master_options *options, apr_pool_t *pool)
     apr_status_t rv = open_signals(&m);
     if (rv != APR_SUCCESS) {
         say(&m, "could not open a descriptor for signals");
+        return EXIT_FAILURE;
+    }
+    if (wr__board_create() != APR_SUCCESS) {
+        say(&m, "could not map the scoreboard");
         return EXIT_FAILURE;
     }
     start_generation(&m);

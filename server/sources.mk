@@ -1,6 +1,7 @@
 # The core, a line a file.  All but main.c is also what unit tests link with.
 
 server_sources = \
+    server/board.c \
     server/bucket.c \
     server/cache.c \
     server/channel.c \

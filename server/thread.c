@@ -4,6 +4,7 @@
  */
 #include "thread.h"
 
+#include "board.h"
 #include "child.h"
 
 #include <apr_strings.h>
@@ -26,6 +27,7 @@ wr_thread *wr_thread_init(wr_child *child, const char *role)
     apr_snprintf(name, sizeof(name), "weir:%s", role);
     prctl(PR_SET_NAME, name);
     self->core->log_slot = wr__log_slot_claim();
+    self->row = wr__board_claim(child, child->core->index, role);
     wr_thread_tick(self);
     return self;
 }
@@ -36,6 +38,7 @@ void wr_thread_finish(wr_thread *self)
     if (self->core->log_slot) {
         wr__log_slot_release(self->core->log_slot);
     }
+    wr__board_release(self->row, self->child->core->row);
     free(self);
 }
 

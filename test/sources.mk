@@ -6,6 +6,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir;
 # with what it needs of the core.
 
 unit_tests = \
+    test/unit/test_board \
     test/unit/test_cache \
     test/unit/test_config \
     test/unit/test_config_directives \

@@ -8,6 +8,7 @@
  */
 #include "machine.h"
 
+#include "wr_board.h"
 #include "wr_log.h"
 
 #include <apr_strings.h>
@@ -29,6 +30,7 @@
 
 struct wr_thread_core {
     int thread; /**< whose it is */
+    wr_row row;
 };
 
 wr_child *the_child;
@@ -209,14 +211,21 @@ static void check_tasks(int before)
 
 wr_thread *wr_thread_init(wr_child *child, const char *role)
 {
-    wr_thread *self = calloc(1, sizeof(*self) + sizeof(*self->core));
+    wr_thread *self = calloc(1, sizeof(*self));
 
     PROMISE(child == the_child, "wr_thread_init: no child");
     if (!self) {
         abort();
     }
     self->child = child;
-    self->core = (struct wr_thread_core *)(self + 1);
+    /* A row is aligned to the processor's cache. */
+    self->core =
+        aligned_alloc(_Alignof(struct wr_thread_core), sizeof(*self->core));
+    if (!self->core) {
+        abort();
+    }
+    memset(self->core, 0, sizeof(*self->core));
+    self->row = &self->core->row;
     self->core->thread = machine_thread();
     snprintf(self->role, sizeof(self->role), "%s", role);
     threads_started++;
@@ -229,6 +238,7 @@ void wr_thread_finish(wr_thread *self)
     PROMISE(self->core->thread == machine_thread(),
             "wr_thread_finish: another thread's");
     threads_ended++;
+    free(self->core);
     free(self);
 }
 

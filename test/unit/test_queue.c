@@ -5,6 +5,8 @@
 #include "mpm/common/queue.h"
 #include "mpm/common/workers.h"
 
+#include "wr_board.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -49,12 +51,15 @@ wr_thread *wr_thread_init(wr_child *child, const char *role)
     wr_thread *self = calloc(1, sizeof(*self));
 
     self->child = child;
+    self->row = aligned_alloc(_Alignof(wr_row), sizeof(*self->row));
+    memset(self->row, 0, sizeof(*self->row));
     strncpy(self->role, role, sizeof(self->role) - 1);
     return self;
 }
 
 void wr_thread_finish(wr_thread *self)
 {
+    free(self->row);
     free(self);
 }
 

@@ -1,0 +1,248 @@
+/*
+ * board.c - the scoreboard in shared memory; see wr_board.h.
+ *
+ * Mapped once, by the master, and inherited by all: so counters outlive
+ * children and generations.  Pages that no row has used take no memory.
+ *
+ * A row is claimed by setting its pid from 0 to one's own, and then belongs to
+ * one thread.  One that has ended is preferred if it had the same role, so that
+ * its counters go on; only when there is no unused row left is one of another
+ * role taken, whose counters go to the retired.
+ */
+#include "board.h"
+
+#include <apr_strings.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROWS_MAX 4096
+
+struct board {
+    uint32_t version;
+    int64_t started_us;
+    _Atomic int used; /* rows from here on were never claimed */
+    _Atomic int64_t retired[WR_N_COUNT];
+    wr_row rows[ROWS_MAX];
+};
+
+static struct board *board;
+static int generation;
+
+#define INFO(NUMBER, NAME, KIND, UNIT, HELP) \
+    [WR_N_##NUMBER] = {NAME, WR_##KIND, UNIT, HELP},
+const wr_counter_info wr_counter_infos[WR_N_COUNT] = {WR_BOARD_COUNTERS(INFO)};
+#undef INFO
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+apr_status_t wr__board_create(void)
+{
+    void *mapped = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (mapped == MAP_FAILED) {
+        return errno;
+    }
+    board = mapped;
+    board->version = WR_BOARD_VERSION;
+    board->started_us = now_us();
+    return APR_SUCCESS;
+}
+
+void wr__board_set_generation(int number)
+{
+    generation = number;
+}
+
+/* Claiming. */
+
+static bool take(wr_row *row)
+{
+    int32_t nobody = 0;
+
+    return atomic_load_explicit(&row->pid, memory_order_relaxed) == 0
+           && atomic_compare_exchange_strong(&row->pid, &nobody, getpid());
+}
+
+static void give_back(wr_row *row)
+{
+    atomic_store_explicit(&row->state, WR_ROLE_NONE, memory_order_relaxed);
+    atomic_store(&row->pid, 0);
+}
+
+static bool is_of(const wr_row *row, const char *mpm, const char *role)
+{
+    return strcmp(row->role, role) == 0 && strcmp(row->mpm, mpm) == 0;
+}
+
+static wr_row *take_same(const char *mpm, const char *role)
+{
+    int used = atomic_load(&board->used);
+
+    for (int i = 0; i < used; i++) {
+        wr_row *row = &board->rows[i];
+
+        if (is_of(row, mpm, role) && take(row)) {
+            if (is_of(row, mpm, role)) {
+                return row;
+            }
+            give_back(row); /* it changed hands in between */
+        }
+    }
+    return NULL;
+}
+
+static wr_row *take_unused(void)
+{
+    int at = atomic_load(&board->used);
+
+    while (at < ROWS_MAX) {
+        if (atomic_compare_exchange_weak(&board->used, &at, at + 1)) {
+            return take(&board->rows[at]) ? &board->rows[at] : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void retire(wr_row *row)
+{
+    for (int i = 0; i < WR_N_COUNT; i++) {
+        int64_t n =
+            atomic_exchange_explicit(&row->n[i], 0, memory_order_relaxed);
+
+        atomic_fetch_add_explicit(&board->retired[i], n, memory_order_relaxed);
+    }
+}
+
+static wr_row *take_any(void)
+{
+    for (int i = 0; i < ROWS_MAX; i++) {
+        if (take(&board->rows[i])) {
+            retire(&board->rows[i]);
+            return &board->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/** Where there is no board, or no room on it: seen by nobody. */
+static wr_row *make_own(void)
+{
+    wr_row *row = aligned_alloc(_Alignof(wr_row), sizeof(*row));
+
+    if (!row) {
+        abort();
+    }
+    memset(row, 0, sizeof(*row));
+    return row;
+}
+
+static bool is_on_board(const wr_row *row)
+{
+    return board && row >= board->rows && row < board->rows + ROWS_MAX;
+}
+
+wr_row *wr__board_claim(const wr_child *child, int index, const char *role)
+{
+    const char *mpm = child->mpm->name;
+    wr_row *row = NULL;
+
+    if (board) {
+        row = take_same(mpm, role);
+        row = row ? row : take_unused();
+        row = row ? row : take_any();
+    }
+    if (!row) {
+        row = make_own();
+    }
+    row->generation = generation;
+    row->child = index;
+    row->since_us = now_us();
+    apr_cpystrn(row->role, role, sizeof(row->role));
+    apr_cpystrn(row->mpm, mpm, sizeof(row->mpm));
+    atomic_store_explicit(&row->tid, gettid(), memory_order_relaxed);
+    atomic_store_explicit(&row->state, WR_ROLE_BUSY, memory_order_relaxed);
+    return row;
+}
+
+/** Gauges end with their thread, or go to @a heir. */
+static void clear_gauges(wr_row *row, wr_row *heir)
+{
+    for (int i = 0; i < WR_N_COUNT; i++) {
+        int64_t n;
+
+        if (wr_counter_infos[i].kind != WR_GAUGE) {
+            continue;
+        }
+        n = atomic_exchange_explicit(&row->n[i], 0, memory_order_relaxed);
+        if (n != 0 && heir) {
+            atomic_fetch_add_explicit(&heir->n[i], n, memory_order_relaxed);
+        }
+    }
+}
+
+void wr__board_release(wr_row *row, wr_row *heir)
+{
+    clear_gauges(row, heir);
+    if (is_on_board(row)) {
+        give_back(row);
+    }
+    else {
+        free(row);
+    }
+}
+
+void wr__board_reap(pid_t pid)
+{
+    int used = board ? atomic_load(&board->used) : 0;
+
+    for (int i = 0; i < used; i++) {
+        if (atomic_load(&board->rows[i].pid) == pid) {
+            clear_gauges(&board->rows[i], NULL);
+            give_back(&board->rows[i]);
+        }
+    }
+}
+
+/* Reading. */
+
+void wr_board_info_get(wr_board_info *info)
+{
+    *info = (wr_board_info){
+        .version = WR_BOARD_VERSION,
+        .rows = board ? atomic_load(&board->used) : 0,
+        .generation = generation,
+        .started_us = board ? board->started_us : 0,
+    };
+}
+
+const wr_row *wr_board_row(int i)
+{
+    assert(board && i >= 0 && i < ROWS_MAX);
+    return &board->rows[i];
+}
+
+int64_t wr_board_sum(wr_counter counter)
+{
+    int used = board ? atomic_load(&board->used) : 0;
+    int64_t sum = used ? atomic_load_explicit(&board->retired[counter],
+                                              memory_order_relaxed)
+                       : 0;
+
+    for (int i = 0; i < used; i++) {
+        sum += atomic_load_explicit(&board->rows[i].n[counter],
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
