@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import statistics
@@ -30,6 +31,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PORT = 18200
+MANY = 10000  # files of the workload of that name, asked for by Zipf
+MANY_NAME = "f00000.html"
 
 # name: (file, bytes, connections, depth, log, a connection a request)
 WORKLOADS = {
@@ -39,6 +42,9 @@ WORKLOADS = {
     "pipelined-log": ("1k.html", 1024, 64, 16, True, False),
     "10k": ("10k.html", 10240, 64, 1, True, False),
     "100k": ("100k.html", 102400, 64, 1, True, False),
+    "1m": ("1m.html", 1 << 20, 16, 1, True, False),
+    "10m": ("10m.html", 10 << 20, 16, 1, True, False),
+    "many": (MANY_NAME, 1024, 64, 1, True, False),
     "close": ("1k.html", 1024, 64, 1, True, True),
     "conns": ("1k.html", 1024, 4096, 1, True, False),
 }
@@ -205,6 +211,8 @@ def measure(opts, root, server, work):
         str(opts.seconds),
     ]
     load += ["-x"] if work[5] else []
+    if work[0] == MANY_NAME:
+        load += ["-f", str(root / "list")]
     load += [str(PORT), f"/{work[0]}"]
     pids = children_of(server.process.pid)
     before = cpu_ns(pids)
@@ -228,6 +236,14 @@ def make_files(root):
     (root / "www").mkdir()
     for name, size, *_ in WORKLOADS.values():
         (root / "www" / name).write_bytes(b"x" * size)
+    for i in range(MANY):
+        (root / "www" / f"f{i:05}.html").write_bytes(b"x" * 1024)
+    for path in (root / "www").iterdir():
+        os.utime(path, (1000000000, 1000000000))  # headers of one length
+    draw = random.Random(1)
+    names = draw.choices(range(MANY), [1 / (i + 1) for i in range(MANY)],
+                         k=200000)
+    (root / "list").write_text("".join(f"/f{i:05}.html\n" for i in names))
 
 
 def run_round(opts, root, work, servers):

@@ -1,8 +1,8 @@
 /*
- * hammer.c - a lean load for one URL on loopback.
+ * hammer.c - a lean load on loopback: one URL, or many of like responses.
  *
  *     hammer [-c conns] [-d secs] [-w warm-secs] [-p depth] [-r rate] [-x]
- *            PORT PATH
+ *            [-f list] PORT PATH
  *
  * It learns the exact length of the response once, by Content-Length, and then
  * counts bytes and lets the kernel drop them (MSG_TRUNC), so that a request
@@ -13,7 +13,9 @@
  * With -r it is open loop: requests fall due at a constant rate, are put on any
  * free connection, and latency counts from the due time, so that a stall is
  * charged to each request it delayed.  With -x each request has a connection of
- * its own, counted from connect to the last byte.  Prints one line of JSON, and
+ * its own, counted from connect to the last byte.  With -f the paths are those
+ * of a file, a line each, over and over; they and their responses must be as
+ * long as PATH and its response.  Prints one line of JSON, and
  * always ends by itself.
  */
 #define _GNU_SOURCE
@@ -100,6 +102,51 @@ static int dial(void)
     return fd;
 }
 
+/* Requests in a row, one behind the other; rlen bytes are sent at once. */
+static char *reqs_all, *req_next;
+static size_t rlen, reqs_size;
+
+static ssize_t ask(int fd)
+{
+    const char *this = req_next;
+    req_next += rlen;
+    if (req_next == reqs_all + reqs_size) {
+        req_next = reqs_all;
+    }
+    return send(fd, this, rlen, MSG_NOSIGNAL);
+}
+
+static void add_request(const char *path, const char *port, int once)
+{
+    char one[1024];
+    size_t len = snprintf(one, sizeof one,
+                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s\r\n",
+                          path, port, once ? "Connection: close\r\n" : "");
+    reqs_all = realloc(reqs_all, reqs_size + len);
+    memcpy(reqs_all + reqs_size, one, len);
+    reqs_size += len;
+    if (rlen && rlen != len) {
+        fprintf(stderr, "paths of different lengths\n");
+        exit(1);
+    }
+    rlen = len;
+}
+
+static void read_list(const char *name, const char *port, int once)
+{
+    char path[512];
+    FILE *f = fopen(name, "r");
+    if (!f) {
+        die(name);
+    }
+    reqs_size = 0; /* not PATH: it was only to be probed */
+    while (fgets(path, sizeof path, f)) {
+        path[strcspn(path, "\n")] = 0;
+        add_request(path, port, once);
+    }
+    fclose(f);
+}
+
 /* One request read by the book: returns the full length of the response. */
 static size_t probe(const char *req, size_t len)
 {
@@ -136,13 +183,17 @@ int main(int argc, char **argv)
 {
     int nc = 64, depth = 1, once = 0, o;
     double secs = 5, warm = 0.3, rate = 0;
-    while ((o = getopt(argc, argv, "c:d:w:p:r:x")) != -1) {
+    const char *list = NULL;
+    while ((o = getopt(argc, argv, "c:d:f:w:p:r:x")) != -1) {
         switch (o) {
         case 'c':
             nc = atoi(optarg);
             break;
         case 'd':
             secs = atof(optarg);
+            break;
+        case 'f':
+            list = optarg;
             break;
         case 'w':
             warm = atof(optarg);
@@ -161,24 +212,25 @@ int main(int argc, char **argv)
         }
     }
     if (argc - optind < 2 || nc < 1 || depth < 1 || depth > 64
-        || (once && (rate || depth > 1))) {
+        || (once && (rate || depth > 1)) || (list && depth > 1)) {
         fprintf(
             stderr,
-            "usage: hammer [-c conns] [-d secs] [-w warm] [-p depth] [-r rate] [-x] PORT PATH\n");
+            "usage: hammer [-c conns] [-d secs] [-w warm] [-p depth] [-r rate] [-x] [-f list] PORT PATH\n");
         return 2;
     }
     alarm(warm + secs + 20); /* whatever happens, end */
     addr.sin_port = htons(atoi(argv[optind]));
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    char one[1024], *req;
-    size_t len = snprintf(
-        one, sizeof one, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s\r\n",
-        argv[optind + 1], argv[optind], once ? "Connection: close\r\n" : "");
-    req = malloc(len * depth);
-    for (int i = 0; i < depth; i++) {
-        memcpy(req + i * len, one, len);
+    add_request(argv[optind + 1], argv[optind], once);
+    size_t resp = probe(reqs_all, rlen), batch = resp * depth;
+    if (list) {
+        read_list(list, argv[optind], once);
     }
-    size_t resp = probe(one, len), batch = resp * depth, rlen = len * depth;
+    while (depth > 1 && reqs_size < rlen * depth) {
+        add_request(argv[optind + 1], argv[optind], once);
+    }
+    rlen *= depth;
+    req_next = reqs_all;
 
     int ep = epoll_create1(EPOLL_CLOEXEC);
     struct conn *c = calloc(nc, sizeof *c);
@@ -199,7 +251,7 @@ int main(int argc, char **argv)
     if (!rate) {
         for (int i = 0; i < nc; i++) {
             c[i].due = now();
-            if (send(c[i].fd, req, rlen, MSG_NOSIGNAL) != (ssize_t)rlen) {
+            if (ask(c[i].fd) != (ssize_t)rlen) {
                 die("send");
             }
         }
@@ -228,7 +280,7 @@ int main(int argc, char **argv)
                 if (rate) {
                     idle[nidle++] = evs[i].data.u32;
                 }
-                else if (send(p->fd, req, rlen, MSG_NOSIGNAL) < 0) {
+                else if (ask(p->fd) < 0) {
                     die("send");
                 }
                 continue;
@@ -261,7 +313,7 @@ int main(int argc, char **argv)
                 struct epoll_event ev = {.events = EPOLLIN,
                                          .data.u32 = evs[i].data.u32};
                 epoll_ctl(ep, EPOLL_CTL_ADD, p->fd, &ev);
-                if (send(p->fd, req, rlen, MSG_NOSIGNAL) != (ssize_t)rlen) {
+                if (ask(p->fd) != (ssize_t)rlen) {
                     errors++;
                 }
                 continue;
@@ -271,7 +323,7 @@ int main(int argc, char **argv)
             }
             else {
                 p->due = e;
-                if (send(p->fd, req, rlen, MSG_NOSIGNAL) != (ssize_t)rlen) {
+                if (ask(p->fd) != (ssize_t)rlen) {
                     errors++;
                 }
             }
@@ -280,7 +332,7 @@ int main(int argc, char **argv)
             while (nidle && t0 + k * step <= t) {
                 struct conn *p = &c[idle[--nidle]];
                 p->due = t0 + k++ * step;
-                if (send(p->fd, req, rlen, MSG_NOSIGNAL) != (ssize_t)rlen) {
+                if (ask(p->fd) != (ssize_t)rlen) {
                     errors++;
                 }
             }
