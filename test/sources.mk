@@ -31,6 +31,7 @@ unit_tests = \
     test/unit/test_regex \
     test/unit/test_response \
     test/unit/test_spawner \
+    test/unit/test_threads \
     test/unit/test_timers
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring
