@@ -119,13 +119,14 @@ broken_sources =
 
 broken_tests += test/mpm/broken_double_close
 broken_sources += test/mpm/broken/double_close.c
+test_mpm_broken_double_close_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_double_close_SOURCES = test/mpm/broken/double_close.c
 test_mpm_broken_double_close_CPPFLAGS = $(contract_cppflags)
 test_mpm_broken_double_close_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_double_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_double_close_LDADD = $(contract_ldadd)
 test/mpm/broken/double_close.c: $(srcdir)/test/mpm/broken/double_close.sed \
-    $(srcdir)/mpm/sped/mpm_sped.c
+    $(srcdir)/mpm/common/loop.c
 	$(break) $^ $@
 
 broken_tests += test/mpm/broken_foreign_close
@@ -141,13 +142,14 @@ test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
 
 broken_tests += test/mpm/broken_ignored_deadline
 broken_sources += test/mpm/broken/ignored_deadline.c
+test_mpm_broken_ignored_deadline_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_ignored_deadline_SOURCES = test/mpm/broken/ignored_deadline.c
 test_mpm_broken_ignored_deadline_CPPFLAGS = $(contract_cppflags)
 test_mpm_broken_ignored_deadline_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_ignored_deadline_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_ignored_deadline_LDADD = $(contract_ldadd)
 test/mpm/broken/ignored_deadline.c: $(srcdir)/test/mpm/broken/ignored_deadline.sed \
-    $(srcdir)/mpm/sped/mpm_sped.c
+    $(srcdir)/mpm/common/loop.c
 	$(break) $^ $@
 
 broken_tests += test/mpm/broken_leaked_descriptor
