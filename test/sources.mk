@@ -27,6 +27,7 @@ unit_tests = \
     test/unit/test_path \
     test/unit/test_pid_file \
     test/unit/test_poller \
+    test/unit/test_pool_size \
     test/unit/test_queue \
     test/unit/test_regex \
     test/unit/test_response \
