@@ -74,6 +74,33 @@ AFTER = {"logs": """
 <p>Lines are gathered in memory that all processes share, and written out when
 half a ring is full, once a second, and after a child has died, so that a line
 of a completed request is not lost with its process.</p>
+
+<h3 id="programs">Logs to programs</h3>
+<p>A log may go to a program that reads its lines from standard input:</p>
+<pre><code>CustomLog "|/usr/bin/rotatelogs logs/access.%F 86400" combined
+CustomLog "|$gzip -c >>logs/access.gz" combined
+ErrorLog "|/usr/local/bin/watch-errors"</code></pre>
+<p><code>|</code> and <code>||</code> start the program itself, found by its path
+and not in <code>PATH</code>, with the words that follow as its arguments;
+<code>|$</code> hands the rest to <code>/bin/sh</code>. Logs that say the same
+share one program. It runs in <code>ServerRoot</code>, with the server’s
+environment, and <strong>as the user who started the server</strong>, so what it
+runs and where it writes must be nobody else’s to change. What it says to
+standard error is in the error log. It inherits no other descriptor.</p>
+<p>A program that cannot be started ends the server’s start. One that ends is
+started again: at once, or, if it lived less than a second, ever later, up to 32
+seconds. The one that follows reads on in the same pipe, so what is lost is only
+what the one before had read and not yet dealt with. A program that is slow is
+waited for: a pipe of up to 1&#160;MiB and the rings, 64&#160;KiB for each
+thread, hold lines back; if they are full, a request waits 50 milliseconds at
+most, and for the next second lines are dropped without waiting, which the error
+log says. A line to an error log’s program is cut after 4096 bytes.</p>
+<p>Each generation has programs of its own. Theirs see the end of their input
+when the generation’s last connection is done, and the stop of the server waits
+for them: five seconds, then they are told to end, and a second later they are
+killed. The last line of the master, that it has stopped, comes after the end of
+an error log’s program and goes to standard error. With <code>-X</code> a
+program that has ended is not started again.</p>
 """}
 
 # Defaults that depend on how the server was built, or need more words.
@@ -95,6 +122,13 @@ HELP = {
                        "connections are served at once; under "
                        "<code>hybrid</code> that many requests are worked on "
                        "at once.",
+    "ErrorLog": "Where errors are written to: a file, a "
+                '<a href="#programs">program</a>, the system’s log (as '
+                "<code>local7</code> and <code>weir</code> unless it says "
+                "otherwise), or standard error.",
+    "CustomLog": "Logs each request, or those for which a variable is set, or "
+                 'is not, as a line of a file or to a <a href="#programs">'
+                 "program</a>.",
 }
 
 PLACES = [("outside all sections", "global"), ("in <VirtualHost>", "server"),

@@ -10,6 +10,7 @@ agrees with the command tables; the drawn figures are what their script draws.
 The last line reads "N passed, N failed".
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 TOP = Path(__file__).resolve().parent.parent.parent
 MANUAL = TOP / "docs" / "manual"
 DRAWN = TOP / "docs" / "figures" / "draw_architectures.py"
+WRITTEN = TOP / "docs" / "reference" / "write_directives.py"
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link",
         "meta", "source", "track", "wbr"}
@@ -242,6 +244,11 @@ def main():
         count.check(path in reached, path.relative_to(TOP),
                     "nothing leads to it")
     check_directives(count, pages[MANUAL / "directives.html"])
+    if os.environ.get("WEIR_PREFIX"):  # an installed one to ask
+        written = subprocess.run([sys.executable, WRITTEN, "--check"],
+                                 check=False)
+        count.check(written.returncode == 0, WRITTEN.relative_to(TOP),
+                    "the page of directives is out of date: run it")
     drawn = subprocess.run([sys.executable, DRAWN, "--check"], check=False)
     count.check(drawn.returncode == 0, DRAWN.relative_to(TOP),
                 "the figures are out of date: run it")
