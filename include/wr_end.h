@@ -48,8 +48,10 @@ typedef struct wr_span {
     int fd;                           /**< FILE: read at offset, never seek */
     int64_t offset;                   /**< FILE */
     size_t len;                       /**< bytes in all */
-    bool more; /**< more follows at once: let it share a segment */
-    bool last; /**< after it nothing: FIN may go with it */
+    bool is_mapped; /**< MEMORY: some of it is a mapping of a file, for the
+                         kernel to read and nobody else (wr_file.map) */
+    bool more;      /**< more follows at once: let it share a segment */
+    bool last;      /**< after it nothing: FIN may go with it */
 } wr_span;
 
 /** How a look at the output ended. */
@@ -73,7 +75,8 @@ WR_API size_t wr_end_room(wr_end *e, wr_thread *self);
 WR_API void wr_end_feed(wr_end *e, wr_thread *self, const void *data,
                         size_t len);
 
-/** The peer sends no more (@a error 0), or the end broke (errno).  Owner. */
+/** The peer sends no more (@a error 0), or the end broke (errno; ENODATA: a
+ *  span's file has become shorter than the span).  Owner. */
 WR_API void wr_end_eof(wr_end *e, wr_thread *self, int error);
 
 /**

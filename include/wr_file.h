@@ -38,6 +38,10 @@ struct wr_file {
     int64_t mtime_ns, ctime_ns;
     uint64_t inode, device;
     const char *content; /**< all of it in memory, or NULL */
+    /** All of it mapped, or NULL.  Only the kernel may read there: behind the
+     *  end of a file that was truncated it says EFAULT, and we would get a
+     *  SIGBUS.  Whoever wants the bytes reads them from fd. */
+    const void *map;
 };
 
 /**

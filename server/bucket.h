@@ -56,11 +56,17 @@ static inline void wr__brigade_init(apr_bucket_brigade *bb, apr_pool_t *pool,
 /** Are @a b and all behind it without a byte? */
 bool wr__bucket_is_tail(const apr_bucket_brigade *bb, const apr_bucket *b);
 
-/** The bucket's bytes, if they are in memory. */
+/** The bucket's bytes, if they are in memory: a mapping's are not. */
 bool wr__bucket_memory(apr_bucket *b, const char **data, size_t *len);
 
 /** Its last byte went, or (aborted) will never go.  In request.c. */
 void wr__request_sent(wr_request *r, bool aborted);
+/** Map the open file.  @return false if it can't be: not an error, it is as
+ *  good unmapped. */
+bool wr__file_map(wr_file *file);
+/** Is the open file still as long as it was?  What lies behind the end in the
+ *  last page of a mapping reads as zeros, also for the kernel. */
+bool wr__file_is_whole(const wr_file *file);
 /** Can the range be read without the disk, as far as can be told? */
 bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len);
 

@@ -291,7 +291,9 @@ bool wr__file_is_same(const wr__file *file, const struct stat *st)
 
 static size_t file_bytes(const wr__file *file)
 {
-    return sizeof(*file) + (file->file.content ? (size_t)file->file.size : 0);
+    return sizeof(*file)
+           + (file->file.content || file->file.map ? (size_t)file->file.size
+                                                   : 0);
 }
 
 static void destroy_file_node(wr__node *node)

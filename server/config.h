@@ -50,6 +50,7 @@ typedef enum wr__tokens {
 typedef enum wr__cache_content_mode {
     WR__CONTENT_OFF,       /**< files are opened anew each time */
     WR__CONTENT_MEMORY,    /**< small ones in memory, others open */
+    WR__CONTENT_MMAP,      /**< open, small ones mapped too */
     WR__CONTENT_DESCRIPTOR /**< open, none in memory */
 } wr__cache_content_mode;
 
@@ -91,10 +92,10 @@ typedef struct wr__config {
     const char *spool_dir;        /**< SpoolDirectory: of such files */
     int64_t head_timeout_ns;      /**< RequestReadTimeout header=N */
 
-    int64_t cache_size;          /**< CacheSize */
-    int cache_entries;           /**< CacheEntries */
-    int64_t cache_max_file;      /**< CacheMaxFile: held in memory up to it */
-    int64_t cache_revalidate_ns; /**< CacheRevalidate */
+    int64_t cache_size;             /**< CacheSize */
+    int cache_entries;              /**< CacheEntries */
+    int64_t cache_max_file;         /**< CacheMaxFile: content up to it */
+    int64_t cache_revalidate_ns;    /**< CacheRevalidate */
     int cache_paths, cache_headers; /**< on/off each */
     int cache_content;              /**< a wr__cache_content_mode */
 } wr__config;

@@ -29,8 +29,8 @@ static const struct {
     {"Else", "there are no conditions on requests"},
     {"ElseIf", "there are no conditions on requests"},
     {"EnableExceptionHook", NOT_NEEDED},
-    {"EnableMMAP", "files are not mapped into memory; CacheContent and "
-                   "EnableSendfile say how they are sent"},
+    {"EnableMMAP", "CacheContent and "
+                   "EnableSendfile say how files are sent"},
     {"HostnameLookups", "clients are known by their addresses; delete the "
                         "line"},
     {"If", "there are no conditions on requests; <Location>, <Files> and "

@@ -339,27 +339,23 @@ static const char *set_group(wr_command_call *call, void *config, int argc,
 static const char *set_cache_content(wr_command_call *call, void *config,
                                      int argc, const char *const *argv)
 {
+    static const char *const names[] = {[WR__CONTENT_OFF] = "off",
+                                        [WR__CONTENT_MEMORY] = "memory",
+                                        [WR__CONTENT_MMAP] = "mmap",
+                                        [WR__CONTENT_DESCRIPTOR] = "descriptor",
+                                        NULL};
     wr__config *whole = config;
 
     (void)argc;
-    if (strcasecmp(argv[0], "memory") == 0) {
-        whole->cache_content = WR__CONTENT_MEMORY;
+    for (int i = 0; names[i]; i++) {
+        if (strcasecmp(argv[0], names[i]) == 0) {
+            whole->cache_content = i;
+            return NULL;
+        }
     }
-    else if (strcasecmp(argv[0], "descriptor") == 0) {
-        whole->cache_content = WR__CONTENT_DESCRIPTOR;
-    }
-    else if (strcasecmp(argv[0], "off") == 0) {
-        whole->cache_content = WR__CONTENT_OFF;
-    }
-    else if (strcasecmp(argv[0], "mmap") == 0) {
-        return "mmap is not supported; write memory or descriptor";
-    }
-    else {
-        return apr_psprintf(call->pool,
-                            "\"%.100s\" is none of off, memory, descriptor",
-                            argv[0]);
-    }
-    return NULL;
+    return apr_psprintf(call->pool,
+                        "\"%.100s\" is none of off, memory, mmap, descriptor",
+                        argv[0]);
 }
 
 static const char *set_tokens(wr_command_call *call, void *config, int argc,
@@ -804,7 +800,7 @@ static const wr_command commands[] = {
      .max = 1 << 30,
      .args = "bytes",
      .preset = "64K",
-     .help = "The largest file whose content is held in memory."},
+     .help = "The largest file whose content is held in memory, or mapped."},
     {.name = "CacheRevalidate",
      .run = wr_set_time,
      .context = WR_IN_GLOBAL,
@@ -835,9 +831,11 @@ static const wr_command commands[] = {
      .run = set_cache_content,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
-     .args = "off|memory|descriptor",
+     .args = "off|memory|mmap|descriptor",
      .preset = "memory",
-     .help = "Hold files open; with memory, the content of small ones too."},
+     .help = "What is held of files: the content of small ones (memory), or "
+             "a mapping of it (mmap), and of all others, or of all, the open "
+             "descriptor."},
     {.name = "SetHandler",
      .run = wr__set_handler,
      .context = WR_IN_ANY,

@@ -10,6 +10,7 @@
 
 #include "wr_board.h"
 #include "wr_file.h"
+#include "wr_log.h"
 #include "wr_op.h"
 #include "wr_protocol.h"
 
@@ -31,6 +32,29 @@
 static void end_failed(wr_end *e)
 {
     e->conn->flags |= WR__CONN_BROKEN;
+}
+
+/** The request that the first object of the output belongs to. */
+static const wr_request *first_request(const wr_end *e)
+{
+    const apr_bucket *b = APR_BRIGADE_FIRST(e->out);
+
+    while (!wr__bucket_is_end(b)) {
+        b = APR_BUCKET_NEXT(b);
+    }
+    return wr__bucket_end_request(b);
+}
+
+/** A file is shorter than when it was opened: what was promised can't be kept,
+ *  and the client must see that. */
+static wr_io end_is_short(wr_end *e)
+{
+    const wr_request *r = first_request(e);
+
+    wr_log_request(r, WR_LOG_ERROR, 0, "%s has become shorter while it is sent",
+                   r->filename ? r->filename : r->uri);
+    end_failed(e);
+    return WR_IO_ERROR;
 }
 
 /* Input. */
@@ -85,7 +109,10 @@ void wr_end_feed(wr_end *e, wr_thread *self, const void *data, size_t len)
 void wr_end_eof(wr_end *e, wr_thread *self, int error)
 {
     (void)self;
-    if (error) {
+    if ((error == ENODATA || error == EFAULT) && wr__end_has_output(e)) {
+        end_is_short(e);
+    }
+    else if (error) {
         end_failed(e);
     }
     e->flags |= WR__END_EOF;
@@ -220,39 +247,119 @@ static bool follows_at_once(const apr_bucket_brigade *bb, const apr_bucket *b)
     return b != APR_BRIGADE_SENTINEL(bb) && !wr__bucket_is_stream(b);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/** Would sending this window of the first file sleep on the disk?  If so, an
+ *  op. */
+static bool ask_for_page(wr_end *e, wr_file *file, int64_t offset, size_t len)
+{
+    wr_conn *c = e->conn;
+    wr_op *op;
+
+    if (!c->child->core->asks_first || (e->flags & WR__END_PAGED)
+        || wr__file_is_resident(file, offset, len)) {
+        return false;
+    }
+    op = &c->kit->http.page;
+    memset(op, 0, sizeof(*op));
+    op->kind = WR_OP_PAGE;
+    op->fd = file->fd;
+    op->offset = offset;
+    op->len = len;
+    e->flags |= WR__END_PAGING;
+    wr__conn_add_op(c, op);
+    return true;
+}
+
+static bool is_mapped(const apr_bucket *b)
+{
+    return wr_bucket_is_file(b) && wr_bucket_file(b)->map;
+}
+
+/** A mapping's turn has come: may the kernel read it?  Whoever truncates the
+ *  file between this and the sending leaves zeros in its last page, as he does
+ *  where sendfile() has put pages into the socket. */
+static wr_io check_first_mapped(wr_end *e, const apr_bucket *b, size_t quantum)
+{
+    wr_file *file = wr_bucket_file(b);
+
+    if (!wr__file_is_whole(file)) {
+        return end_is_short(e);
+    }
+    return ask_for_page(e, file, b->start, smaller(b->length, quantum))
+               ? WR_IO_CALL
+               : WR_IO_DONE;
+}
+
+/** Can a mapping behind the first object be sent with it?  If not it waits for
+ *  its turn, and is asked for then. */
+static bool may_join(const wr_end *e, const apr_bucket *b)
+{
+    wr_file *file = wr_bucket_file(b);
+
+    return wr__file_is_whole(file)
+           && (!e->conn->child->core->asks_first
+               || wr__file_is_resident(file, b->start, b->length));
+}
+
+/** The bytes of an object for a gathered send.  @return false if it has none
+ *  in memory, or may not be sent from there now. */
+static bool find_bytes(const wr_end *e, apr_bucket *b, wr_span *span,
+                       const char **data, size_t *len)
+{
+    if (!is_mapped(b)) {
+        return wr__bucket_memory(b, data, len);
+    }
+    if (b != APR_BRIGADE_FIRST(e->out) && !may_join(e, b)) {
+        return false;
+    }
+    span->is_mapped = true;
+    *data = (const char *)wr_bucket_file(b)->map + b->start;
+    *len = b->length;
+    return true;
+}
+
 /** Put memory buckets from @a b on into the span.  @return the first one that
  *  is not, or not all, in it. */
 static apr_bucket *gather(wr_end *e, apr_bucket *b, size_t quantum,
                           wr_span *span)
 {
     span->kind = WR_SPAN_MEMORY;
+    span->is_mapped = false;
     span->iov_count = 0;
     span->len = 0;
     for (; b != APR_BRIGADE_SENTINEL(e->out); b = APR_BUCKET_NEXT(b)) {
         const char *data;
-        size_t len;
+        size_t len, put;
 
         if (wr__bucket_is_end(b)) {
             continue;
         }
         if (span->iov_count == WR_SPAN_PIECES || span->len >= quantum
-            || !wr__bucket_memory(b, &data, &len)) {
+            || !find_bytes(e, b, span, &data, &len)) {
             break;
         }
-        if (len > quantum - span->len) {
-            len = quantum - span->len;
+        put = smaller(len, quantum - span->len);
+        if (put) {
             span->iov[span->iov_count].iov_base = (void *)(uintptr_t)data;
-            span->iov[span->iov_count++].iov_len = len;
-            span->len += len;
-            break;
+            span->iov[span->iov_count++].iov_len = put;
+            span->len += put;
         }
-        if (len) {
-            span->iov[span->iov_count].iov_base = (void *)(uintptr_t)data;
-            span->iov[span->iov_count++].iov_len = len;
-            span->len += len;
+        if (put < len) {
+            break;
         }
     }
     return b;
+}
+
+/** A file of which only the descriptor is held. */
+static bool is_sent_by_kernel(const apr_bucket *b)
+{
+    return wr_bucket_is_file(b) && !wr_bucket_file(b)->content
+           && !wr_bucket_file(b)->map;
 }
 
 wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
@@ -271,11 +378,19 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
     if (wr__bucket_is_stream(b)) {
         return WR_IO_EMPTY; /* nothing has come yet */
     }
-    if (wr_bucket_is_file(b) && !wr_bucket_file(b)->content) {
+    if (is_mapped(b)) {
+        wr_io io = check_first_mapped(e, b, quantum);
+
+        if (io != WR_IO_DONE) {
+            return io;
+        }
+    }
+    if (is_sent_by_kernel(b)) {
         span->kind = WR_SPAN_FILE;
+        span->is_mapped = false;
         span->fd = wr_bucket_file(b)->fd;
         span->offset = b->start;
-        span->len = b->length < quantum ? b->length : quantum;
+        span->len = smaller(b->length, quantum);
         behind = span->len < b->length ? b : APR_BUCKET_NEXT(b);
     }
     else {
@@ -327,28 +442,6 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
     c->protocol->sent(c, self);
 }
 
-/** Would sendfile() of this window sleep on the disk?  If so, an op. */
-static bool ask_for_page(wr_end *e, const wr_span *span)
-{
-    wr_conn *c = e->conn;
-    wr_file *file = wr_bucket_file(APR_BRIGADE_FIRST(e->out));
-    wr_op *op;
-
-    if (!c->child->core->asks_first || (e->flags & WR__END_PAGED)
-        || wr__file_is_resident(file, span->offset, span->len)) {
-        return false;
-    }
-    op = &c->kit->http.page;
-    memset(op, 0, sizeof(*op));
-    op->kind = WR_OP_PAGE;
-    op->fd = file->fd;
-    op->offset = span->offset;
-    op->len = span->len;
-    e->flags |= WR__END_PAGING;
-    wr__conn_add_op(c, op);
-    return true;
-}
-
 /** Few bytes in several pieces: copying them costs less than handing the list
  *  of pieces to the kernel. */
 static ssize_t send_small(const wr_end *e, const wr_span *span, int flags)
@@ -377,7 +470,7 @@ static ssize_t send_span(wr_end *e, const wr_span *span)
                              .msg_iovlen = (size_t)span->iov_count};
     int flags = MSG_NOSIGNAL | (span->more || span->last ? MSG_MORE : 0);
 
-    if (span->len <= SMALL) {
+    if (span->len <= SMALL && !span->is_mapped) {
         return send_small(e, span, flags);
     }
     return sendmsg(e->fd, &message, flags);
@@ -391,7 +484,9 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
     ssize_t n;
 
     while ((io = wr_end_peek(e, self, quantum - sent, &span)) == WR_IO_DONE) {
-        if (span.kind == WR_SPAN_FILE && ask_for_page(e, &span)) {
+        if (span.kind == WR_SPAN_FILE
+            && ask_for_page(e, wr_bucket_file(APR_BRIGADE_FIRST(e->out)),
+                            span.offset, span.len)) {
             return WR_IO_CALL;
         }
         clear_ready(e, WR_WRITE);
@@ -400,13 +495,10 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
             set_ready(e, WR_WRITE);
             continue;
         }
-        if (n < 0 && errno != EAGAIN) {
-            end_failed(e);
-            return WR_IO_ERROR;
+        if (n == 0 || (n < 0 && errno == EFAULT)) {
+            return end_is_short(e);
         }
-        if (n == 0) {
-            /* The file is shorter than when it was opened: what was promised
-             * can't be kept, and the client must see that. */
+        if (n < 0 && errno != EAGAIN) {
             end_failed(e);
             return WR_IO_ERROR;
         }

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@ void wr_file_unref(wr_file *file)
         || atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel)
                > 1) {
         return;
+    }
+    if (file->map) {
+        munmap((void *)(uintptr_t)file->map, (size_t)file->size);
     }
     if (file->fd >= 0) {
         close(file->fd);
@@ -43,6 +48,22 @@ static int probe(const wr_file *file, int64_t offset)
         return 0;
     }
     return errno;
+}
+
+bool wr__file_map(wr_file *file)
+{
+    void *map =
+        mmap(NULL, (size_t)file->size, PROT_READ, MAP_SHARED, file->fd, 0);
+
+    file->map = map == MAP_FAILED ? NULL : map;
+    return file->map != NULL;
+}
+
+bool wr__file_is_whole(const wr_file *file)
+{
+    struct stat st;
+
+    return fstat(file->fd, &st) == 0 && st.st_size >= file->size;
 }
 
 bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)

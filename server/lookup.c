@@ -3,6 +3,7 @@
  */
 #include "lookup.h"
 
+#include "bucket.h"
 #include "child.h"
 #include "conn.h"
 #include "open.h"
@@ -68,8 +69,7 @@ static wr_result ask(lookup_args *a, wr_op_kind kind, enum lookup_state state)
 
 static bool is_small(const lookup_args *a, const wr__file *file)
 {
-    return a->config->cache_content == WR__CONTENT_MEMORY
-           && file->file.is_regular && file->file.size > 0
+    return file->file.is_regular && file->file.size > 0
            && file->file.size <= a->config->cache_max_file;
 }
 
@@ -138,7 +138,12 @@ static wr_result opened(lookup_args *a, apr_status_t status, int fd,
     }
     file = wr__file_create(fd, st, a->root);
     if (is_small(a, file)) {
-        return read_content(a, file);
+        if (a->config->cache_content == WR__CONTENT_MEMORY) {
+            return read_content(a, file);
+        }
+        if (a->config->cache_content == WR__CONTENT_MMAP) {
+            wr__file_map(&file->file);
+        }
     }
     if (!file->file.is_regular) {
         close(fd);

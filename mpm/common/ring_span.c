@@ -206,7 +206,7 @@ wr_end *wr__span_complete(wr__spans *s, const wr__ring_event *event,
     }
     else {
         /* No error and no bytes: the file is shorter than it was. */
-        wr_end_eof(e, self, result < 0 ? -result : EIO);
+        wr_end_eof(e, self, result < 0 ? -result : ENODATA);
     }
     return e;
 }

@@ -8,7 +8,9 @@ import pytest
 
 import tree
 from client import side_by_side
+from conftest import wait_for
 
+SHORTER = "has become shorter while it is sent"
 FRESH = "CacheRevalidate 0\nTimeout 5\nMaxKeepAliveRequests 0\n"
 
 
@@ -16,7 +18,9 @@ FRESH = "CacheRevalidate 0\nTimeout 5\nMaxKeepAliveRequests 0\n"
 def fresh(module_weir):
     """A server that looks at a file at each request.  Each test has files
     of its own."""
-    return module_weir(FRESH)
+    server = module_weir(FRESH)
+    server.allow_errors(SHORTER)
+    return server
 
 
 def tick():
@@ -288,3 +292,56 @@ def test_changing_under_load(fresh):
                 assert response.body in versions
 
     side_by_side([change] + [read] * 4)
+
+
+# Mapped files: what is behind the end of one that was truncated may not be
+# touched.
+
+LASTING = "CacheContent mmap\nCacheRevalidate 1h\nTimeout 5\n"
+
+
+@pytest.mark.parametrize("cut", [0, 100, 4096, 20000, 49999])
+def test_mapped_and_truncated(weir, cut):
+    """In the time in which no one looks: the response ends too early, and what
+    comes of it is the file's."""
+    server = weir(LASTING)
+    server.allow_errors("a.bin " + SHORTER)
+    data = tree.content(50000)
+    server.put("a.bin", data)
+    server.put("b.bin", data)
+    for _ in range(2):
+        assert_content(server, "/a.bin", data)
+    os.truncate(server.www / "a.bin", cut)
+    with server.connect() as c:
+        c.request("GET", "/a.bin")
+        response = c.read_response(partial=True)
+        assert not response.complete
+        assert data.startswith(response.body)
+    wait_for(lambda: "a.bin " + SHORTER in server.error_log())
+    assert_content(server, "/b.bin", data)
+
+
+def test_mapped_and_replaced(weir):
+    """Who replaces a file leaves the old one to those who have it."""
+    server = weir(LASTING)
+    server.put("a.bin", tree.content(50000, 1))
+    assert_content(server, "/a.bin", tree.content(50000, 1))
+    server.replace("a.bin", tree.content(50000, 2))
+    assert_content(server, "/a.bin", tree.content(50000, 1))
+
+
+def test_mapped_in_parts_and_by_modules(weir):
+    """Who wants its bytes in memory reads them."""
+    server = weir(LASTING + "EnableSendfile Off\nErrorDocument 404 /e.html\n"
+                  "AddHandler send-as-is asis\n")
+    data = tree.content(50000)
+    server.put("a.bin", data)
+    server.put("e.html", b"<p>an error")
+    server.put("a.asis", b"Status: 201 Made\n\nas it is")
+    for _ in range(2):
+        assert_content(server, "/a.bin", data)
+        assert server.get("/none").body == b"<p>an error"
+        assert server.get("/a.asis").body == b"as it is"
+        part = server.get("/a.bin", fields=["Range: bytes=10-19,40000-49999"])
+        assert part.status == 206
+        assert data[10:20] in part.body and data[40000:] in part.body

@@ -253,7 +253,7 @@ def test_limits_of_the_head(weir):
     assert server.get("/", fields=[f"A{i}: b" for i in range(9)]).status == 431
 
 
-@pytest.mark.parametrize("mode", ["off", "memory", "descriptor"])
+@pytest.mark.parametrize("mode", ["off", "memory", "mmap", "descriptor"])
 def test_cache_content(weir, mode):
     server = weir(f"CacheContent {mode}\nCacheRevalidate 0")
     server.put("a.txt", b"one\n")

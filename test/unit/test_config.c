@@ -459,7 +459,7 @@ static void test_value_errors(void **state)
                   "KeepAlive maybe\nProcesses 0\nProcesses 1.5\n"
                   "SendQuantum 1\nCacheSize 99999999999999999999\n"
                   "LogLevel loud\nRequestReadTimeout boody=3\n"
-                  "CacheContent mmap\nTraceEnable maybe\nServerName a/b\n"
+                  "CacheContent map\nTraceEnable maybe\nServerName a/b\n"
                   "ServerName \"\"\nMaxConnections -1\n",
                   "~/x.conf:2: Timeout: \"x\" is not a time such as 5, 500ms, "
                   "2min or 1h\n"
@@ -478,8 +478,8 @@ static void test_value_errors(void **state)
                   "~/x.conf:12: RequestReadTimeout: \"boody=3\" is neither "
                   "header=TIME nor body=TIME, TIME being 20, 20,MinRate=500 or "
                   "20-40,MinRate=500\n"
-                  "~/x.conf:13: CacheContent: mmap is not supported; write "
-                  "memory or descriptor\n"
+                  "~/x.conf:13: CacheContent: \"map\" is none of off, memory, "
+                  "mmap, descriptor\n"
                   "~/x.conf:14: TraceEnable: \"maybe\" is none of on, off, "
                   "extended\n"
                   "~/x.conf:15: ServerName: \"a/b\" is not a host name\n"
@@ -612,9 +612,8 @@ static void test_unknown_names(void **state)
         "ThreadsPerChild?\n"
         "~/x.conf:10: unknown directive OthrText; did you mean "
         "OtherText?\n"
-        "~/x.conf:11: EnableMMAP is httpd's, and is not supported: files are "
-        "not mapped into memory; CacheContent and EnableSendfile say how they "
-        "are sent\n"
+        "~/x.conf:11: EnableMMAP is httpd's, and is not supported: "
+        "CacheContent and EnableSendfile say how files are sent\n"
         "~/x.conf:12: Limit is httpd's, and is not supported: write Require "
         "method, in <Location> or <Directory>");
 }

@@ -208,6 +208,10 @@ static const site_options kinds[] = {
      .is_threaded = true,
      .config = "CacheRevalidate 0\nCacheEntries 16\nCacheSize 65536\n"},
     {.asks_first = true, .is_cold = true, .config = "CacheRevalidate 0\n"},
+    {.asks_first = true,
+     .config = "CacheContent mmap\nCacheMaxFile 512K\nSendQuantum 64K\n"},
+    {.asks_first = true, .is_cold = true, .config = "CacheContent mmap\n"},
+    {.config = "CacheContent descriptor\n"},
 };
 
 /* Tests. */
