@@ -2,7 +2,9 @@
 
 mpm_common_sources = \
     mpm/common/accept.c \
+    mpm/common/loop.c \
     mpm/common/poller.c \
+    mpm/common/pool_size.c \
     mpm/common/queue.c \
     mpm/common/serve.c \
     mpm/common/threads.c \

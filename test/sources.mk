@@ -27,10 +27,12 @@ unit_tests = \
     test/unit/test_path \
     test/unit/test_pid_file \
     test/unit/test_poller \
+    test/unit/test_pool_size \
     test/unit/test_queue \
     test/unit/test_regex \
     test/unit/test_response \
     test/unit/test_spawner \
+    test/unit/test_threads \
     test/unit/test_timers
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring
@@ -118,13 +120,14 @@ broken_sources =
 
 broken_tests += test/mpm/broken_double_close
 broken_sources += test/mpm/broken/double_close.c
+test_mpm_broken_double_close_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_double_close_SOURCES = test/mpm/broken/double_close.c
 test_mpm_broken_double_close_CPPFLAGS = $(contract_cppflags)
 test_mpm_broken_double_close_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_double_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_double_close_LDADD = $(contract_ldadd)
 test/mpm/broken/double_close.c: $(srcdir)/test/mpm/broken/double_close.sed \
-    $(srcdir)/mpm/sped/mpm_sped.c
+    $(srcdir)/mpm/common/loop.c
 	$(break) $^ $@
 
 broken_tests += test/mpm/broken_foreign_close
@@ -140,13 +143,14 @@ test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
 
 broken_tests += test/mpm/broken_ignored_deadline
 broken_sources += test/mpm/broken/ignored_deadline.c
+test_mpm_broken_ignored_deadline_SOURCES = $(mpm_sped_sources)
 nodist_test_mpm_broken_ignored_deadline_SOURCES = test/mpm/broken/ignored_deadline.c
 test_mpm_broken_ignored_deadline_CPPFLAGS = $(contract_cppflags)
 test_mpm_broken_ignored_deadline_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_ignored_deadline_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_ignored_deadline_LDADD = $(contract_ldadd)
 test/mpm/broken/ignored_deadline.c: $(srcdir)/test/mpm/broken/ignored_deadline.sed \
-    $(srcdir)/mpm/sped/mpm_sped.c
+    $(srcdir)/mpm/common/loop.c
 	$(break) $^ $@
 
 broken_tests += test/mpm/broken_leaked_descriptor

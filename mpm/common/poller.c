@@ -92,6 +92,16 @@ apr_status_t wr__poller_add_inbox(wr__poller *p, int fd)
     return add(p, fd, EPOLLIN | EPOLLET, name_of_other(WR__EVENT_INBOX, 0));
 }
 
+apr_status_t wr__poller_add_other(wr__poller *p, int fd, int number)
+{
+    return add(p, fd, EPOLLIN, name_of_other(WR__EVENT_OTHER, number));
+}
+
+void wr__poller_remove_other(wr__poller *p, int fd)
+{
+    (void)epoll_ctl(p->fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 apr_status_t wr__poller_listen(wr__poller *p, bool on)
 {
     wr_child *child = p->child;
@@ -236,6 +246,7 @@ bool wr__poller_next(wr__poller *p, wr__event *event)
             if (event->kind == WR__EVENT_LISTENER) {
                 event->listener = p->child->listeners[high >> 8];
             }
+            event->number = (int)(high >> 8);
             return true;
         }
         if (p->rows[place].end && p->rows[place].generation == high) {

@@ -24,6 +24,7 @@ typedef enum wr__event_kind {
     WR__EVENT_CONN,     /**< an end has become ready; its bits are set */
     WR__EVENT_LISTENER, /**< connections are there to be accepted */
     WR__EVENT_INBOX,    /**< what wr__poller_add_inbox() added */
+    WR__EVENT_OTHER,    /**< what wr__poller_add_other() added is readable */
     WR__EVENT_DRAIN,    /**< once: accept no more */
     WR__EVENT_STOP      /**< once: close all */
 } wr__event_kind;
@@ -32,6 +33,7 @@ typedef struct wr__event {
     wr__event_kind kind;
     wr_conn *conn;         /**< CONN.  Perhaps another's: post, don't look */
     wr_listener *listener; /**< LISTENER */
+    int number;            /**< OTHER */
 } wr__event;
 
 /** Ready bits for what poll() or epoll reports (the same numbers). */
@@ -69,6 +71,11 @@ static inline int wr__poll_timeout(int64_t until, int64_t now)
 apr_status_t wr__poller_create(wr__poller **poller, wr_child *child);
 /** Watch an eventfd. */
 apr_status_t wr__poller_add_inbox(wr__poller *p, int fd);
+/** Watch any descriptor, by level; its events bear @a number, from 0 on. */
+apr_status_t wr__poller_add_other(wr__poller *p, int fd, int number);
+/** Watch it no longer: before it is closed.  Events of it that were fetched
+ *  may still come. */
+void wr__poller_remove_other(wr__poller *p, int fd);
 /** Watch the child's listeners, or no longer.  Nothing if it is so already. */
 apr_status_t wr__poller_listen(wr__poller *p, bool on);
 

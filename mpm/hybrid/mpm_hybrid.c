@@ -293,6 +293,7 @@ static void handle_events(hybrid *h)
             h->acceptor.is_closed = true;
             stop_all(h);
             break;
+        case WR__EVENT_OTHER: /* there is none */
         case WR__EVENT_INBOX:
             break; /* it woke the thread; the inbox is looked at every turn */
         }

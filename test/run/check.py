@@ -23,7 +23,7 @@ import results
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = os.cpu_count() or 2
-QUICK = ("unit", "lint", "mpm", "http")
+QUICK = ("unit", "lint", "bench", "mpm", "http")
 ALL = QUICK + ("clang", "asan", "tsan", "fuzz", "dist")
 FUZZ_RUNS = 200000
 SHOWN = 12  # failures of a job that are shown with their reasons
@@ -304,6 +304,15 @@ class Checks:
                 ["/usr/bin/python3", p], results.from_lines, 300,
                 {"WEIR_PREFIX": str(self.folder("plain") / "stage")})
             for p in programs])
+
+    def bench(self):
+        """What compares servers: its programs, its arithmetic, its pages."""
+        self.runner.job(
+            "bench",
+            ["/usr/bin/python3", "-m", "pytest", "-q", "test/bench",
+             "-p", "no:cacheprovider", "--junitxml=@OUTPUT@"]
+            + (["-k", self.word] if self.word else []),
+            results.from_junit, 300)
 
     def clang(self):
         """Another compiler, and modules compiled in."""

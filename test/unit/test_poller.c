@@ -365,6 +365,32 @@ static void inbox_is_reported_each_time(void **state)
     close(fd);
 }
 
+static void other_is_reported_until_read(void **state)
+{
+    struct fixture *f = *state;
+    int fd = eventfd(0, EFD_NONBLOCK);
+    eventfd_t value;
+    wr__event event;
+
+    assert_int_equal(wr__poller_add_other(f->poller, fd, 300), APR_SUCCESS);
+    eventfd_write(fd, 1);
+    for (int i = 0; i < 2; i++) {
+        look(f);
+        assert_true(next(f, &event));
+        assert_int_equal(event.kind, WR__EVENT_OTHER);
+        assert_int_equal(event.number, 300);
+        assert_false(next(f, &event));
+    }
+    eventfd_read(fd, &value);
+    look(f);
+    expect_nothing(f);
+    eventfd_write(fd, 1);
+    wr__poller_remove_other(f->poller, fd);
+    look(f);
+    expect_nothing(f);
+    close(fd);
+}
+
 static void listener_is_reported_until_accepted(void **state)
 {
     struct fixture *f = *state;
@@ -418,6 +444,7 @@ int main(void)
         TEST(each_finds_all_while_they_are_closed),
         TEST(signals_are_reported_once),
         TEST(inbox_is_reported_each_time),
+        TEST(other_is_reported_until_read),
         TEST(listener_is_reported_until_accepted),
     };
 

@@ -1,7 +1,7 @@
 # A timer that fires is forgotten instead of posted.
 #
-# source: mpm/sped/mpm_sped.c
+# source: mpm/common/loop.c
 # mpm: sped
 # test: deadline_idle
 # reason: stuck: waited in vain for the deadline
-s/wr_conn_post(c, WR_POST_TIMER);/continue;/
+s/^\( *\)wr_conn_post(c, WR_POST_TIMER);/\1return;/
