@@ -21,8 +21,20 @@ enum {
     WR_MPM_THREADED = 1,     /**< more than one thread steps connections */
     WR_MPM_CALLS_INLINE = 2, /**< ops run where they are wanted, so asking
                                   first whether they would block is idle */
-    WR_MPM_COMPLETION = 4    /**< sends spans itself, by completions */
+    WR_MPM_COMPLETION = 4,   /**< sends spans itself, by completions */
+    WR_MPM_PROCESS = 8       /**< a connection has a process to itself, so the
+                                  MPM says how many there are: scale() */
 };
+
+/** How many processes a configuration asks for, and writers of logs. */
+typedef struct wr_mpm_scale {
+    int start;     /**< so many to begin with */
+    int min_spare; /**< with fewer idle ones, more are made ... */
+    int max_spare; /**< ... with more, some end ... */
+    int max;       /**< ... and this many there are at most */
+    int writers;   /**< threads that log at a time: of a process, and of those
+                        that it forks */
+} wr_mpm_scale;
 
 struct wr_mpm {
     const char *name;
@@ -35,6 +47,9 @@ struct wr_mpm {
     const char *(*config_check)(void *config, apr_pool_t *pool);
     /** What its directives amount to, for weir -S: whole lines.  Or NULL. */
     const char *(*describe)(const void *config, apr_pool_t *pool);
+    /** Correct the core's answer; of the processes only with WR_MPM_PROCESS.
+     *  Or NULL. */
+    void (*scale)(const void *config, wr_mpm_scale *scale);
     /** Make what serve() needs; may fail.  In the child, as its user. */
     apr_status_t (*init)(wr_child *child);
     /** Serve until wr_child_state() says stop, or drain and none is left. */

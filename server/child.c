@@ -9,6 +9,7 @@
 
 #include "board.h"
 #include "cache.h"
+#include "child_process.h"
 #include "hook.h"
 #include "stock.h"
 
@@ -75,6 +76,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->config = config;
     core->server_field = make_server_field(config->server_tokens);
     core->index = index;
+    core->note_fd = -1;
     core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
     core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);
     core->cache = wr__cache_create(config, core->is_threaded, pool);
@@ -117,6 +119,45 @@ int wr__child_serve(wr_child *child)
     return 0;
 }
 
+void wr__child_supervised(wr_child *child, int note_fd)
+{
+    child->core->note_fd = note_fd;
+    child->core->serial_limit =
+        (uint32_t)child->core->config->max_connections_per_child;
+}
+
+void wr__child_tell(const wr_child *child, int kind)
+{
+    wr__child_note note = {.pid = getpid(), .kind = kind};
+    /* The generation reads them; if it is far behind, it will see us end. */
+    ssize_t written = write(child->core->note_fd, &note, sizeof(note));
+
+    (void)written;
+}
+
+/* Phases.  Writing to an eventfd fails only when it is readable already. */
+
+void wr__child_drain(wr_child *child)
+{
+    int expected = WR_CHILD_RUNNING;
+
+    atomic_compare_exchange_strong(&child->phase, &expected, WR_CHILD_DRAINING);
+    eventfd_write(child->drain_fd, 1);
+}
+
+void wr__child_stop(wr_child *child)
+{
+    atomic_store(&child->phase, WR_CHILD_STOPPING);
+    eventfd_write(child->drain_fd, 1);
+    eventfd_write(child->stop_fd, 1);
+}
+
+void wr__child_leave(wr_child *child)
+{
+    wr__child_tell(child, WR__CHILD_LEAVES);
+    wr__child_drain(child);
+}
+
 wr_child_phase wr_child_state(const wr_child *child)
 {
     return (wr_child_phase)atomic_load_explicit(&child->phase,
@@ -127,7 +168,5 @@ void wr_child_fail(wr_child *child, const char *what, int error)
 {
     wr_log_error(child->core->config->main_server, WR_LOG_CRIT, error, "%s",
                  what);
-    atomic_store(&child->phase, WR_CHILD_STOPPING);
-    eventfd_write(child->drain_fd, 1);
-    eventfd_write(child->stop_fd, 1);
+    wr__child_stop(child);
 }

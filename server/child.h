@@ -22,6 +22,8 @@ struct wr_child_core {
     bool asks_first;          /**< not WR_MPM_CALLS_INLINE: test before I/O */
     _Atomic uint32_t serial;  /**< of the next connection */
     int index;                /**< of the child in its generation */
+    int note_fd;              /**< the generation's, for notes; or -1 */
+    uint32_t serial_limit;    /**< it leaves after so many; 0: never */
     wr_row *row; /**< the process's own: heir of its threads' gauges */
 };
 
@@ -35,6 +37,20 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
                               wr_listener *const *listeners, int listener_count,
                               int index, int drain_fd, int stop_fd,
                               apr_pool_t *pool);
+/** There is a generation that hears its notes and replaces it when it leaves
+ *  (MaxConnectionsPerChild).  Before wr__child_init(). */
+void wr__child_supervised(wr_child *child, int note_fd);
+/** Tell the generation; a wr__child_note's kind.  Any thread. */
+void wr__child_tell(const wr_child *child, int kind);
+
+/** Accept no more, and end when all are served.  Any thread, and a handler of
+ *  signals. */
+void wr__child_drain(wr_child *child);
+/** End.  Likewise. */
+void wr__child_stop(wr_child *child);
+/** It has accepted as many as it may: leave, and say so.  Any thread. */
+void wr__child_leave(wr_child *child);
+
 /** Free all that is left; every thread but the caller's has ended. */
 void wr__child_destroy(wr_child *child);
 

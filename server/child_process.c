@@ -23,22 +23,11 @@
 
 static wr_child *signalled_child; /* whom the signals are for; set once */
 
-/* Called by a signal handler too. */
-static void add_one(int event_fd)
-{
-    uint64_t one = 1;
-    ssize_t written = write(event_fd, &one, sizeof(one));
-    (void)written; /* fails only when it is readable already, or is -1 */
-}
-
 static void on_drain(int number)
 {
     (void)number;
     int saved = errno;
-    int expected = WR_CHILD_RUNNING;
-    atomic_compare_exchange_strong(&signalled_child->phase, &expected,
-                                   WR_CHILD_DRAINING);
-    add_one(signalled_child->drain_fd);
+    wr__child_drain(signalled_child);
     errno = saved;
 }
 
@@ -46,9 +35,7 @@ static void on_stop(int number)
 {
     (void)number;
     int saved = errno;
-    atomic_store(&signalled_child->phase, WR_CHILD_STOPPING);
-    add_one(signalled_child->drain_fd);
-    add_one(signalled_child->stop_fd);
+    wr__child_stop(signalled_child);
     errno = saved;
 }
 
@@ -164,6 +151,9 @@ static apr_status_t begin(wr_child **child, const wr__child_options *options,
         wr_log_error(NULL, WR_LOG_CRIT, rv, "could not make a child");
         return rv;
     }
+    if (options->note_fd >= 0) {
+        wr__child_supervised(*child, options->note_fd);
+    }
     listen_to_signals(*child, options->is_single);
     return wr__child_init(*child);
 }
@@ -179,7 +169,7 @@ static int live(const wr__child_options *options)
     apr_pool_create(&pool, NULL);
     apr_pool_tag(pool, "child");
     if (begin(&child, options, pool) == APR_SUCCESS) {
-        add_one(options->ready_fd);
+        wr__child_tell(child, WR__CHILD_READY);
         status = wr__child_serve(child);
     }
     close_ears();
@@ -198,7 +188,7 @@ pid_t wr__child_process_fork(const wr__child_options *options)
         return pid;
     }
     ignore_the_masters_signals();
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         close(options->own_fds[i]);
     }
     wr__log_programs_forget();

@@ -9,14 +9,22 @@
 #include <apr_tables.h>
 #include <sys/types.h>
 
+/** What a child tells its generation; written to a pipe as a whole. */
+typedef struct wr__child_note {
+    pid_t pid;
+    enum {
+        WR__CHILD_READY, /**< it serves */
+        WR__CHILD_LEAVES /**< it accepts no more, and ends soon */
+    } kind;
+} wr__child_note;
+
 /** What a child is made of. */
 typedef struct wr__child_options {
     const wr__config *config;
     const apr_array_header_t *listeners; /**< wr_listener * */
     int index;                           /**< of the child */
-    int ready_fd;   /**< an eventfd: one is added when the child is ready;
-                         or -1 */
-    int own_fds[2]; /**< the generation's own: closed in the child */
+    int note_fd;                         /**< for its notes: a pipe; or -1 */
+    int own_fds[3]; /**< the generation's own: closed in the child */
     bool is_single; /**< no generation: SIGINT is ours */
 } wr__child_options;
 

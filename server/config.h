@@ -70,12 +70,13 @@ typedef struct wr__config {
     wr_mpm *mpm;
     void *mpm_config;
 
-    int processes;            /**< Processes */
-    int listen_backlog;       /**< ListenBacklog */
-    int send_buffer_size;     /**< SendBufferSize; 0: the kernel's */
-    int receive_buffer_size;  /**< ReceiveBufferSize; 0: the kernel's */
-    int accept_limit;         /**< AcceptLimit */
-    int max_connections;      /**< MaxConnections; 0: descriptors less 64 */
+    int processes;           /**< Processes; not with WR_MPM_PROCESS */
+    int listen_backlog;      /**< ListenBacklog */
+    int send_buffer_size;    /**< SendBufferSize; 0: the kernel's */
+    int receive_buffer_size; /**< ReceiveBufferSize; 0: the kernel's */
+    int accept_limit;        /**< AcceptLimit */
+    int max_connections;     /**< MaxConnections; 0: descriptors less 64 */
+    int max_connections_per_child; /**< MaxConnectionsPerChild; 0: any */
     int64_t quantum;          /**< SendQuantum: bytes to one client in a turn */
     int64_t drain_timeout_ns; /**< GracefulShutdownTimeout */
 

@@ -39,11 +39,8 @@ static const struct {
     {"LimitExcept", USE_METHOD},
     {"LockFile", NOT_NEEDED},
     {"MaxClients", "write MaxConnections"},
-    {"MaxConnectionsPerChild", "processes serve until they are told to stop; "
-                               "delete the line"},
     {"MaxRequestWorkers", "write MaxConnections"},
-    {"MaxRequestsPerChild", "processes serve until they are told to stop; "
-                            "delete the line"},
+    {"MaxRequestsPerChild", "write MaxConnectionsPerChild"},
     {"MaxSpareServers", USE_PROCESSES},
     {"MaxSpareThreads", USE_PROCESSES},
     {"MinSpareServers", USE_PROCESSES},

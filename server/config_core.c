@@ -385,6 +385,20 @@ static const char *set_tokens(wr_command_call *call, void *config, int argc,
                         argv[0]);
 }
 
+static const char *set_processes(wr_command_call *call, void *config, int argc,
+                                 const char *const *argv)
+{
+    const wr_mpm *mpm = call->walk->config->mpm;
+
+    if (mpm && mpm->traits & WR_MPM_PROCESS) {
+        return apr_psprintf(call->pool,
+                            "MPM %s has a process for each connection: "
+                            "StartServers and MaxRequestWorkers say how many",
+                            mpm->name);
+    }
+    return wr_set_int(call, config, argc, argv);
+}
+
 /* sections and what is read early
  * ---------------------------------------------- */
 
@@ -644,7 +658,7 @@ static const wr_command commands[] = {
      .preset = "5",
      .help = "How long a connection is kept for the next request."},
     {.name = "Processes",
-     .run = wr_set_int,
+     .run = set_processes,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
      IN_CONFIG(processes),
@@ -653,6 +667,16 @@ static const wr_command commands[] = {
      .args = "number",
      .preset = "1",
      .help = "Processes that serve, each with the whole MPM in it."},
+    {.name = "MaxConnectionsPerChild",
+     .run = wr_set_int,
+     .context = WR_IN_GLOBAL,
+     ONE_ARG,
+     IN_CONFIG(max_connections_per_child),
+     .max = 1 << 30,
+     .args = "connections",
+     .preset = "0",
+     .help = "Connections after which a process ends, and another takes its "
+             "place; 0: any number."},
     {.name = "MaxConnections",
      .run = wr_set_int,
      .context = WR_IN_GLOBAL,

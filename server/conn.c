@@ -49,6 +49,9 @@ wr_conn *wr_conn_create(wr_thread *self, int fd, const wr_listener *listener,
     wr_count(self, WR_N_IDLE, 1);
     wr_count(self, WR_N_CONNECTIONS, 1);
     c->protocol->open(c, self);
+    if (c->serial + 1 == child->core->serial_limit) {
+        wr__child_leave(child);
+    }
     return c;
 }
 

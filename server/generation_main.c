@@ -2,7 +2,7 @@
  * generation_main.c - the process that reads a configuration and keeps the
  * children that serve it.
  *
- * The generation's one thread.  It forks children, replaces those that die,
+ * The generation's one thread.  It keeps children (generation_children.c),
  * tells the master what it must know, writes out the log rings, and keeps the
  * programs running that logs go to.  It accepts nothing and serves nobody.
  */
@@ -10,7 +10,7 @@
 
 #include "board.h"
 #include "channel.h"
-#include "child_process.h"
+#include "generation_children.h"
 #include "generation_spawner.h"
 #include "listen.h"
 #include "log_program.h"
@@ -27,19 +27,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Children that have not ended so long after SIGTERM are killed. */
-#define STOP_LIMIT (5 * WR_SEC)
-/* One that lived shorter died at its start: its place waits, ever longer. */
-#define SHORT_LIFE     WR_SEC
-#define LONGEST_DELAY  (32 * WR_SEC)
+#define STOP_LIMIT     (5 * WR_SEC)
 #define FLUSH_INTERVAL WR_SEC
 /* For programs to take the last lines; and how often they are offered. */
 #define FINISH_LIMIT (3 * WR_SEC)
@@ -53,24 +47,13 @@ typedef enum generation_phase {
     FINISHING /* no child is left: the last lines go to programs */
 } phase;
 
-/* A child's place. */
-typedef struct place {
-    pid_t pid; /* 0: none now */
-    int64_t started;
-    int64_t due; /* when the next one is forked; WR_NEVER: it lives */
-    int64_t delay;
-} place;
-
 typedef struct generation {
     const wr__generation_options *options;
     wr__setup setup;
     apr_pool_t *pool;
-    place *places;
-    int place_count;
+    wr__children *children;
     phase phase;
-    int ready_count;
     int signal_fd;
-    int ready_fd;
     int64_t next_flush;
     int64_t deadline; /* of DRAINING: stop; STOPPING: kill; FINISHING: end */
     int exit_status;
@@ -137,7 +120,7 @@ static void close_unused_listeners(const generation *g)
     }
 }
 
-/* Signals come by a descriptor, children's readiness by another. */
+/* Signals come by a descriptor. */
 static apr_status_t open_events(generation *g)
 {
     sigset_t set;
@@ -147,36 +130,17 @@ static apr_status_t open_events(generation *g)
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_SETMASK, &set, NULL);
     g->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    g->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return g->signal_fd < 0 || g->ready_fd < 0 ? errno : APR_SUCCESS;
+    return g->signal_fd < 0 ? errno : APR_SUCCESS;
 }
 
 /* Children. */
-
-static void signal_children(const generation *g, int number)
-{
-    for (int i = 0; i < g->place_count; i++) {
-        if (g->places[i].pid > 0) {
-            kill(g->places[i].pid, number);
-        }
-    }
-}
-
-static int count_children(const generation *g)
-{
-    int count = 0;
-    for (int i = 0; i < g->place_count; i++) {
-        count += g->places[i].pid > 0;
-    }
-    return count;
-}
 
 static void stop(generation *g)
 {
     if (g->phase != STOPPING && g->phase != FINISHING) {
         g->phase = STOPPING;
         g->deadline = now_ns() + STOP_LIMIT;
-        signal_children(g, SIGTERM);
+        wr__children_end(g->children, SIGTERM);
     }
 }
 
@@ -189,7 +153,7 @@ static void drain(generation *g)
     else if (g->phase == SERVING) {
         g->phase = DRAINING;
         g->deadline = limit > 0 ? now_ns() + limit : WR_NEVER;
-        signal_children(g, SIGUSR1);
+        wr__children_end(g->children, SIGUSR1);
     }
 }
 
@@ -200,99 +164,21 @@ static void give_up(generation *g, const char *why)
     stop(g);
 }
 
-static void wait_longer(place *p, int64_t now)
-{
-    p->delay = p->delay == 0 ? WR_SEC : p->delay * 2;
-    if (p->delay > LONGEST_DELAY) {
-        p->delay = LONGEST_DELAY;
-    }
-    p->due = now + p->delay;
-}
-
-static void fork_child(generation *g, place *p)
+static apr_status_t make_places(generation *g)
 {
     wr__child_options options = {
         .config = g->setup.config,
         .listeners = g->setup.listeners,
-        .index = (int)(p - g->places),
-        .ready_fd = g->ready_fd,
         .own_fds = {g->signal_fd, g->options->channel},
     };
-    int64_t now = now_ns();
-    pid_t pid = wr__child_process_fork(&options);
-    if (pid < 0) {
-        wr_log_error(NULL, WR_LOG_ALERT, errno, "could not fork a child");
-        wait_longer(p, now);
-        return;
-    }
-    p->pid = pid;
-    p->started = now;
-    p->due = WR_NEVER;
-}
-
-static void fork_due(generation *g)
-{
-    int64_t now = now_ns();
-    for (int i = 0; i < g->place_count; i++) {
-        if (g->places[i].due <= now) {
-            fork_child(g, &g->places[i]);
-        }
-    }
-}
-
-static void log_death(pid_t pid, int status)
-{
-    if (WIFSIGNALED(status)) {
-        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld died: %s (signal %d)%s",
-                     (long)pid, strsignal(WTERMSIG(status)), WTERMSIG(status),
-                     WCOREDUMP(status) ? ", core dumped" : "");
-    }
-    else {
-        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld ended with status %d",
-                     (long)pid, WEXITSTATUS(status));
-    }
-}
-
-static bool ended_as_told(const generation *g, int status)
-{
-    return (g->phase == DRAINING || g->phase == STOPPING) && WIFEXITED(status)
-           && WEXITSTATUS(status) == EXIT_SUCCESS;
-}
-
-static void replace_child(generation *g, place *p)
-{
-    int64_t now = now_ns();
-    if (g->phase == STARTING) {
-        give_up(g, apr_pstrcat(g->pool, "a child could not start: see ",
-                               g->setup.config->error_log, NULL));
-    }
-    else if (g->phase == SERVING && now - p->started < SHORT_LIFE) {
-        wait_longer(p, now);
-        wr_log_error(NULL, WR_LOG_WARN, 0,
-                     "it died at its start: the next one is tried in %d s",
-                     (int)(p->delay / WR_SEC));
-    }
-    else if (g->phase == SERVING) {
-        p->delay = 0;
-        p->due = now;
-    }
+    return wr__children_create(&g->children, &options, g->pool);
 }
 
 static void reap_children(generation *g)
 {
-    for (int i = 0; i < g->place_count; i++) {
-        place *p = &g->places[i];
-        int status;
-        if (p->pid > 0 && waitpid(p->pid, &status, WNOHANG) == p->pid) {
-            pid_t pid = p->pid;
-            p->pid = 0;
-            wr__log_reap(pid);
-            wr__board_reap(pid);
-            if (!ended_as_told(g, status)) {
-                log_death(pid, status);
-            }
-            replace_child(g, p);
-        }
+    if (wr__children_reap(g->children) > 0 && g->phase == STARTING) {
+        give_up(g, apr_pstrcat(g->pool, "a child could not start: see ",
+                               g->setup.config->error_log, NULL));
     }
 }
 
@@ -348,14 +234,9 @@ static void tell_ready(generation *g)
     tell(g, WR__NOTE_READY, "", -1);
 }
 
-static void read_ready(generation *g)
+static void read_notes(generation *g)
 {
-    uint64_t count;
-    if (read(g->ready_fd, &count, sizeof(count)) != sizeof(count)) {
-        return;
-    }
-    g->ready_count += (int)count;
-    if (g->phase == STARTING && g->ready_count >= g->place_count) {
+    if (wr__children_read(g->children) && g->phase == STARTING) {
         g->phase = SERVING;
         tell_ready(g);
     }
@@ -382,7 +263,7 @@ static void keep_deadlines(generation *g)
                      "generation %d: children do not stop, killing them",
                      g->options->number);
         g->deadline = WR_NEVER;
-        signal_children(g, SIGKILL);
+        wr__children_end(g->children, SIGKILL);
     }
 }
 
@@ -391,11 +272,8 @@ static int milliseconds_to_next(const generation *g)
     int64_t next = g->next_flush < g->deadline ? g->next_flush : g->deadline;
     int64_t due = wr__log_programs_due();
     next = due < next ? due : next;
-    for (int i = 0; i < g->place_count; i++) {
-        if (g->places[i].due < next) {
-            next = g->places[i].due;
-        }
-    }
+    due = wr__children_due(g->children);
+    next = due < next ? due : next;
     int64_t left = next - now_ns();
     return left > 0 ? (int)((left + WR_MS - 1) / WR_MS) : 0;
 }
@@ -404,11 +282,11 @@ static void wait_and_read(generation *g)
 {
     struct pollfd fds[3] = {
         {.fd = g->signal_fd, .events = POLLIN},
-        {.fd = g->ready_fd, .events = POLLIN},
+        {.fd = wr__children_fd(g->children), .events = POLLIN},
         {.fd = wr__spawner_fd(), .events = POLLIN}}; /* -1 is passed over */
     if (poll(fds, 3, milliseconds_to_next(g)) > 0) {
         read_signals(g);
-        read_ready(g);
+        read_notes(g);
     }
     wr__log_programs_turn();
 }
@@ -417,9 +295,9 @@ static void keep_children(generation *g)
 {
     for (;;) {
         if (g->phase == STARTING || g->phase == SERVING) {
-            fork_due(g);
+            wr__children_turn(g->children);
         }
-        else if (count_children(g) == 0) {
+        else if (wr__children_count(g->children) == 0) {
             return;
         }
         wait_and_read(g);
@@ -482,14 +360,14 @@ static void serve(generation *g)
     }
     close_unused_listeners(g);
     apr_status_t rv = open_events(g);
+    if (rv == APR_SUCCESS) {
+        rv = make_places(g);
+    }
     if (rv != APR_SUCCESS) {
         wr_log_error(NULL, WR_LOG_CRIT, rv, "could not open event descriptors");
         return;
     }
     g->exit_status = EXIT_SUCCESS;
-    g->place_count = g->setup.config->processes;
-    g->places =
-        apr_pcalloc(g->pool, sizeof(*g->places) * (size_t)g->place_count);
     keep_children(g);
     write_last_lines(g);
 }

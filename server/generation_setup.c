@@ -6,6 +6,7 @@
  */
 #include "generation_setup.h"
 
+#include "generation_children.h"
 #include "generation_spawner.h"
 #include "hook.h"
 #include "http_conn.h"
@@ -24,9 +25,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-/* Threads that log, of one child: slots that are not claimed cost nothing. */
-#define LOG_WRITERS_PER_CHILD 256
 
 static apr_status_t refuse_beside_another(const wr__config *config,
                                           FILE *errors, apr_pool_t *pool)
@@ -156,6 +154,13 @@ static apr_status_t start_spawner(const wr__setup_options *options)
     return rv;
 }
 
+static int count_writers(const wr__config *config)
+{
+    wr_mpm_scale scale;
+    wr__children_scale(&scale, config);
+    return wr__children_places(&scale, config) * scale.writers;
+}
+
 apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
                            apr_pool_t *pool)
 {
@@ -190,8 +195,7 @@ apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
     }
     rv = run_post_config(setup->config, errors, pool);
     if (rv == APR_SUCCESS && !options->is_single) {
-        rv = wr__log_rings_create(pool, setup->config->processes
-                                            * LOG_WRITERS_PER_CHILD);
+        rv = wr__log_rings_create(pool, count_writers(setup->config));
     }
     set_log_level(setup->config);
     return rv;

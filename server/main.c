@@ -311,7 +311,7 @@ static int serve_single(const command_line *line)
     }
     wr__child_options child = {.config = setup.config,
                                .listeners = setup.listeners,
-                               .ready_fd = -1,
+                               .note_fd = -1,
                                .is_single = true};
     int status = wr__child_process_single(&child);
     wr__log_close_programs(false);

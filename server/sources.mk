@@ -24,6 +24,7 @@ server_sources = \
     server/conn.c \
     server/end.c \
     server/file.c \
+    server/generation_children.c \
     server/generation_main.c \
     server/generation_setup.c \
     server/generation_spawner.c \

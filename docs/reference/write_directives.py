@@ -37,7 +37,7 @@ Configuration</a>.</p>
      "DocumentRoot Options AllowOverride SetHandler ForceType DefaultType "
      "AddDefaultCharset ErrorDocument FileETag MaxRanges EnableSendfile "
      "MergeSlashes AllowEncodedSlashes TraceEnable"),
-    ("mpms", "Architecture", "", "MPM <MPM LoadModule Processes"),
+    ("mpms", "Architecture", "", "MPM <MPM LoadModule Processes MaxConnectionsPerChild"),
     ("connections", "Connections", "",
      "Timeout KeepAlive KeepAliveTimeout MaxKeepAliveRequests MaxConnections "
      "AcceptLimit SendQuantum SendBufferSize ReceiveBufferSize "
