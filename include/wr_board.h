@@ -71,23 +71,39 @@ typedef enum wr_role_state {
     WR_ROLE_BUSY
 } wr_role_state;
 
-/** A thread's row. */
-typedef struct wr_row {
+/** A thread's row.  Read by wr_board_read(). */
+struct wr_row {
     _Alignas(64) _Atomic int32_t pid; /**< 0: its thread has ended */
     _Atomic int32_t tid;
-    _Atomic uint32_t state; /**< a wr_role_state */
-    int32_t generation;
-    int32_t child;    /**< index among the generation's children */
-    char role[16];    /**< "worker3"; of the process itself: "child" */
-    char mpm[16];     /**< name of the MPM */
-    int64_t since_us; /**< when it began, microseconds since 1970 */
+    _Atomic uint32_t state;  /**< a wr_role_state */
+    _Atomic uint32_t serial; /**< odd while the row gets another thread */
+    _Atomic int32_t generation;
+    _Atomic int32_t child; /**< index among the generation's children */
+    _Atomic int64_t since_us;
+    _Atomic char role[16];
+    _Atomic char mpm[16];
     _Atomic int64_t n[WR_N_COUNT];
-} wr_row;
+    _Atomic int64_t before[WR_N_COUNT]; /**< n when its thread began */
+};
+
+/** What a row says, read at one moment. */
+typedef struct wr_row_view {
+    int32_t pid; /**< 0: its thread has ended; the rest is as it was */
+    int32_t tid;
+    wr_role_state state;
+    int32_t generation;
+    int32_t child;              /**< index among the generation's children */
+    int64_t since_us;           /**< when it began, microseconds since 1970 */
+    char role[16];              /**< "worker3"; of a process itself: "child" */
+    char mpm[16];               /**< name of the MPM */
+    int64_t n[WR_N_COUNT];      /**< by all that ever had the row */
+    int64_t before[WR_N_COUNT]; /**< of it, by those before this thread */
+} wr_row_view;
 
 /** Of the server as a whole. */
 typedef struct wr_board_info {
     uint32_t version;
-    int rows;           /**< so many may be in use; see wr_board_row() */
+    int rows;           /**< so many may be in use; see wr_board_read() */
     int generation;     /**< the reader's own */
     int64_t started_us; /**< when the server began, microseconds since 1970 */
 } wr_board_info;
@@ -110,9 +126,12 @@ static inline void wr_role_is(wr_thread *self, wr_role_state state)
 
 /** Any process, any thread. */
 WR_API void wr_board_info_get(wr_board_info *info);
-/** Row @a i of [0, rows); those of ended threads have pid 0. */
-WR_API const wr_row *wr_board_row(int i);
-/** The sum over all rows, those of ended threads too. */
+/** Row @a i of [0, rows).  @return false: it is none's, or its thread is just
+ *  beginning. */
+WR_API bool wr_board_read(int i, wr_row_view *view);
+/** What was counted in rows that others have now, whose roles are forgotten. */
+WR_API int64_t wr_board_retired(wr_counter counter);
+/** The sum over all rows, and what is retired. */
 WR_API int64_t wr_board_sum(wr_counter counter);
 
 #endif

@@ -81,9 +81,38 @@ static void give_back(wr_row *row)
     atomic_store(&row->pid, 0);
 }
 
+/* Texts of a row: of those who look at it while it is written none reads a
+ * byte that is undefined. */
+
+static void put_text(_Atomic char *to, const char *text, size_t size)
+{
+    size_t len = strlen(text);
+
+    for (size_t i = 0; i < size; i++) {
+        char c = i < len && i < size - 1 ? text[i] : '\0';
+
+        atomic_store_explicit(&to[i], c, memory_order_relaxed);
+    }
+}
+
+static void get_text(char *to, const _Atomic char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        to[i] = atomic_load_explicit(&text[i], memory_order_relaxed);
+    }
+    to[size - 1] = '\0';
+}
+
 static bool is_of(const wr_row *row, const char *mpm, const char *role)
 {
-    return strcmp(row->role, role) == 0 && strcmp(row->mpm, mpm) == 0;
+    char text[sizeof(row->role)];
+
+    get_text(text, row->role, sizeof(text));
+    if (strcmp(text, role) != 0) {
+        return false;
+    }
+    get_text(text, row->mpm, sizeof(text));
+    return strcmp(text, mpm) == 0;
 }
 
 static wr_row *take_same(const char *mpm, const char *role)
@@ -153,6 +182,26 @@ static bool is_on_board(const wr_row *row)
     return board && row >= board->rows && row < board->rows + ROWS_MAX;
 }
 
+/** The row gets another thread: who reads meanwhile sees an odd serial. */
+static void begin(wr_row *row, const wr_child *child, int index,
+                  const char *role)
+{
+    uint32_t serial = atomic_load(&row->serial) | 1; /* odd: one died here */
+
+    atomic_store(&row->serial, serial);
+    atomic_store(&row->generation, generation);
+    atomic_store(&row->child, index);
+    atomic_store(&row->since_us, now_us());
+    atomic_store(&row->tid, gettid());
+    put_text(row->role, role, sizeof(row->role));
+    put_text(row->mpm, child->mpm->name, sizeof(row->mpm));
+    for (int i = 0; i < WR_N_COUNT; i++) {
+        atomic_store(&row->before[i], atomic_load(&row->n[i]));
+    }
+    atomic_store(&row->state, WR_ROLE_BUSY);
+    atomic_store(&row->serial, serial + 1);
+}
+
 wr_row *wr__board_claim(const wr_child *child, int index, const char *role)
 {
     const char *mpm = child->mpm->name;
@@ -166,13 +215,7 @@ wr_row *wr__board_claim(const wr_child *child, int index, const char *role)
     if (!row) {
         row = make_own();
     }
-    row->generation = generation;
-    row->child = index;
-    row->since_us = now_us();
-    apr_cpystrn(row->role, role, sizeof(row->role));
-    apr_cpystrn(row->mpm, mpm, sizeof(row->mpm));
-    atomic_store_explicit(&row->tid, gettid(), memory_order_relaxed);
-    atomic_store_explicit(&row->state, WR_ROLE_BUSY, memory_order_relaxed);
+    begin(row, child, index, role);
     return row;
 }
 
@@ -227,22 +270,47 @@ void wr_board_info_get(wr_board_info *info)
     };
 }
 
-const wr_row *wr_board_row(int i)
+static int64_t get(const _Atomic int64_t *n)
 {
+    return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+bool wr_board_read(int i, wr_row_view *view)
+{
+    const wr_row *row;
+    uint32_t serial;
+
     assert(board && i >= 0 && i < ROWS_MAX);
-    return &board->rows[i];
+    row = &board->rows[i];
+    serial = atomic_load(&row->serial);
+    view->pid = atomic_load(&row->pid);
+    view->tid = atomic_load(&row->tid);
+    view->state = (wr_role_state)atomic_load(&row->state);
+    view->generation = atomic_load(&row->generation);
+    view->child = atomic_load(&row->child);
+    view->since_us = atomic_load(&row->since_us);
+    get_text(view->role, row->role, sizeof(view->role));
+    get_text(view->mpm, row->mpm, sizeof(view->mpm));
+    for (int k = 0; k < WR_N_COUNT; k++) {
+        view->n[k] = get(&row->n[k]);
+        view->before[k] = get(&row->before[k]);
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return serial > 0 && !(serial & 1) && atomic_load(&row->serial) == serial;
+}
+
+int64_t wr_board_retired(wr_counter counter)
+{
+    return board ? get(&board->retired[counter]) : 0;
 }
 
 int64_t wr_board_sum(wr_counter counter)
 {
     int used = board ? atomic_load(&board->used) : 0;
-    int64_t sum = used ? atomic_load_explicit(&board->retired[counter],
-                                              memory_order_relaxed)
-                       : 0;
+    int64_t sum = wr_board_retired(counter);
 
     for (int i = 0; i < used; i++) {
-        sum += atomic_load_explicit(&board->rows[i].n[counter],
-                                    memory_order_relaxed);
+        sum += get(&board->rows[i].n[counter]);
     }
     return sum;
 }

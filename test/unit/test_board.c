@@ -55,6 +55,53 @@ static void test_counters_outlive_their_thread(void **state)
     wr__board_release(row, NULL);
 }
 
+/** The one row of a living thread of that role, as anybody can read it. */
+static wr_row_view view_of(const char *role)
+{
+    wr_row_view view, found = {.pid = 0};
+    wr_board_info info;
+    int count = 0;
+
+    wr_board_info_get(&info);
+    for (int i = 0; i < info.rows; i++) {
+        if (wr_board_read(i, &view) && view.pid != 0
+            && strcmp(view.role, role) == 0) {
+            found = view;
+            count++;
+        }
+    }
+    assert_int_equal(count, 1);
+    return found;
+}
+
+static void test_a_row_can_be_read_by_anybody(void **state)
+{
+    wr_row *row = wr__board_claim(&child, 3, "shown");
+    wr_thread self = thread_of(row);
+    wr_row_view view = view_of("shown");
+
+    (void)state;
+    assert_string_equal(view.mpm, "test");
+    assert_int_equal(view.pid, getpid());
+    assert_int_equal(view.tid, gettid());
+    assert_int_equal(view.child, 3);
+    assert_int_equal(view.state, WR_ROLE_BUSY);
+    assert_int_equal(view.n[WR_N_REQUESTS], 0);
+    wr_count(&self, WR_N_REQUESTS, 4);
+    wr_role_is(&self, WR_ROLE_WAITING);
+    view = view_of("shown");
+    assert_int_equal(view.n[WR_N_REQUESTS], 4);
+    assert_int_equal(view.state, WR_ROLE_WAITING);
+    wr__board_release(row, NULL);
+    /* Its next thread begins where this one ended. */
+    assert_ptr_equal(wr__board_claim(&child, 4, "shown"), row);
+    view = view_of("shown");
+    assert_int_equal(view.child, 4);
+    assert_int_equal(view.before[WR_N_REQUESTS], 4);
+    assert_int_equal(view.n[WR_N_REQUESTS], 4);
+    wr__board_release(row, NULL);
+}
+
 static void test_another_role_has_another_row(void **state)
 {
     wr_row *io = wr__board_claim(&child, 0, "io");
@@ -64,8 +111,7 @@ static void test_another_role_has_another_row(void **state)
     (void)state;
     assert_ptr_not_equal(io, same);
     assert_ptr_not_equal(io, other);
-    assert_string_equal(other->role, "worker2");
-    assert_string_equal(other->mpm, "test");
+    view_of("worker2");
     wr__board_release(io, NULL);
     wr__board_release(same, NULL);
     wr__board_release(other, NULL);
@@ -142,6 +188,7 @@ static void test_rows_are_enough_for_all_and_some_are_not_seen(void **state)
     assert_int_equal(wr_board_sum(WR_N_REQUESTS), before + 4096);
     rows[0] = wr__board_claim(&child, 0, "another");
     assert_int_equal(rows[0]->n[WR_N_REQUESTS], 0);
+    assert_true(wr_board_retired(WR_N_REQUESTS) > 0);
     assert_int_equal(wr_board_sum(WR_N_REQUESTS), before + 4096);
     wr__board_release(rows[0], NULL);
 }
@@ -171,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_every_counter_is_described),
         cmocka_unit_test(test_without_board_a_thread_counts_for_itself),
         cmocka_unit_test_setup(test_counters_outlive_their_thread, make_board),
+        cmocka_unit_test(test_a_row_can_be_read_by_anybody),
         cmocka_unit_test(test_another_role_has_another_row),
         cmocka_unit_test(test_gauges_go_to_the_heir),
         cmocka_unit_test(test_a_dead_process_leaves_counters_and_no_gauges),
