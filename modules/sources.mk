@@ -7,6 +7,7 @@ modules = \
     modules/examples/mod_hello.la \
     modules/generators/mod_asis.la \
     modules/generators/mod_autoindex.la \
+    modules/generators/mod_status.la \
     modules/loggers/mod_log_config.la \
     modules/mappers/mod_alias.la \
     modules/mappers/mod_dir.la \
@@ -19,6 +20,12 @@ modules_generators_mod_autoindex_la_SOURCES = \
     modules/generators/autoindex_page.c \
     modules/generators/autoindex_read.c \
     modules/generators/mod_autoindex.c
+
+modules_generators_mod_status_la_SOURCES = \
+    modules/generators/mod_status.c \
+    modules/generators/status_gather.c \
+    modules/generators/status_json.c \
+    modules/generators/status_proc.c
 
 modules_loggers_mod_log_config_la_SOURCES = \
     modules/loggers/log_format.c \

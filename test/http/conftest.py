@@ -15,6 +15,7 @@ See README.md for how to run them.
 """
 
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -34,7 +35,8 @@ START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
 
 MODULES = ("authz_core", "authz_host", "alias", "asis",
-           "autoindex", "env", "headers", "setenvif", "mime", "dir", "log_config", "hello")
+           "autoindex", "env", "headers", "setenvif", "mime", "dir", "log_config", "status",
+           "hello")
 
 # What the server logs of files that it must not serve is no fault of its own.
 REFUSALS = (r"\] access to \S+ refused: |is a directory without an index"
@@ -47,6 +49,7 @@ BROKEN = re.compile(
     "|(?:free|malloc|realloc)\\(\\): |corrupted")
 
 READY = "/weir-ready"  # asked for until the server answers
+STATUS = "/weir-status"  # what the server says of itself
 
 BASE = """\
 ServerRoot "@ROOT@"
@@ -61,6 +64,10 @@ CustomLog logs/access.log common
 <Directory "@WWW@">
     Require all granted
 </Directory>
+<Location "@STATUS@">
+    SetHandler server-status
+    Require local
+</Location>
 <MPM mt>
     ThreadsPerChild 80
 </MPM>
@@ -197,7 +204,7 @@ class Weir:
     def fill_in(self, text):
         user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
         names = {"ROOT": self.root, "WWW": self.www, "USER": user,
-                 "PREFIX": self.install.prefix,
+                 "PREFIX": self.install.prefix, "STATUS": STATUS,
                  "MODULES": self.install.load_module_lines(),
                  "PORT": self.ports[0] if self.ports else 0}
         for i, port in enumerate(self.ports):
@@ -357,6 +364,12 @@ class Weir:
             c.expect_close()
             return response
 
+    def status(self, index=0):
+        """What the server counts, as its status page says by ?json."""
+        response = self.get(f"{STATUS}?json", index=index)
+        assert response.status == 200, response.head
+        return json.loads(response.body)
+
     def answers_to(self, data, index=0, heads=()):
         """Send bytes, then FIN; all responses until the server closes.
 
@@ -406,7 +419,7 @@ class Weir:
         def look():
             text = self.read_text(self.logs / name)
             return [line for line in text.split("\n")[:-1]
-                    if READY not in line]
+                    if READY not in line and STATUS not in line]
         wait_for(lambda: len(look()) >= count, what=f"{count} lines")
         return look()
 
