@@ -71,7 +71,7 @@ typedef enum wr_role_state {
     WR_ROLE_BUSY
 } wr_role_state;
 
-/** A thread's row.  Read by wr_board_read(). */
+/** A thread's row.  Its texts are read by wr_board_read(). */
 struct wr_row {
     _Alignas(64) _Atomic int32_t pid; /**< 0: its thread has ended */
     _Atomic int32_t tid;
@@ -103,7 +103,7 @@ typedef struct wr_row_view {
 /** Of the server as a whole. */
 typedef struct wr_board_info {
     uint32_t version;
-    int rows;           /**< so many may be in use; see wr_board_read() */
+    int rows;           /**< so many may be in use; see wr_board_row() */
     int generation;     /**< the reader's own */
     int64_t started_us; /**< when the server began, microseconds since 1970 */
 } wr_board_info;
@@ -126,8 +126,10 @@ static inline void wr_role_is(wr_thread *self, wr_role_state state)
 
 /** Any process, any thread. */
 WR_API void wr_board_info_get(wr_board_info *info);
-/** Row @a i of [0, rows).  @return false: it is none's, or its thread is just
- *  beginning. */
+/** Row @a i of [0, rows), for who wants a number or two of it. */
+WR_API const wr_row *wr_board_row(int i);
+/** The same, whole and of one moment.  @return false: it is none's, or its
+ * thread is just beginning. */
 WR_API bool wr_board_read(int i, wr_row_view *view);
 /** What was counted in rows that others have now, whose roles are forgotten. */
 WR_API int64_t wr_board_retired(wr_counter counter);

@@ -270,6 +270,12 @@ void wr_board_info_get(wr_board_info *info)
     };
 }
 
+const wr_row *wr_board_row(int i)
+{
+    assert(board && i >= 0 && i < ROWS_MAX);
+    return &board->rows[i];
+}
+
 static int64_t get(const _Atomic int64_t *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed);
@@ -277,12 +283,9 @@ static int64_t get(const _Atomic int64_t *n)
 
 bool wr_board_read(int i, wr_row_view *view)
 {
-    const wr_row *row;
-    uint32_t serial;
+    const wr_row *row = wr_board_row(i);
+    uint32_t serial = atomic_load(&row->serial);
 
-    assert(board && i >= 0 && i < ROWS_MAX);
-    row = &board->rows[i];
-    serial = atomic_load(&row->serial);
     view->pid = atomic_load(&row->pid);
     view->tid = atomic_load(&row->tid);
     view->state = (wr_role_state)atomic_load(&row->state);
