@@ -6,6 +6,8 @@
     weir_command  run weir to its end, as in weir_command("-t", "-f", path)
     workdir       a folder that the serving user can reach
     mpm           the MPM's name
+    variant       the MPM with the directives that --mpm asks for, and what
+                  holds for it (../run/variants.py)
 
 A server is stopped when its test is over, and that is a test too: exit status
 0, no process and no listener left, nothing grave in the error log, no report
@@ -23,6 +25,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -30,6 +33,9 @@ import pytest
 
 import client
 import tree
+
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "run"))
+import variants  # noqa: E402
 
 START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
@@ -81,7 +87,7 @@ def pytest_addoption(parser):
                     help="where Weir is installed: DIR/sbin/weir")
     group.addoption("--mpm", metavar="NAME",
                     default=os.environ.get("WEIR_MPM", "hybrid"),
-                    help="the MPM to serve by (hybrid)")
+                    help="the MPM to serve by (hybrid), or a variant of it")
     group.addoption("--keep", action="store_true",
                     help="keep the servers' folders")
 
@@ -182,9 +188,10 @@ class Weir:
     pid       the master's
     """
 
-    def __init__(self, install, mpm, root, extra="", ports=1, hosts=None,
+    def __init__(self, install, variant, root, extra="", ports=1, hosts=None,
                  base=None, args=()):
-        self.install, self.mpm, self.args = install, mpm, list(args)
+        self.install, self.mpm, self.args = install, variant.mpm, list(args)
+        self.chosen = ["-m", variant.mpm, *variants.arguments(variant)]
         self.root = pathlib.Path(root)
         self.www = self.root / "www"
         self.logs = self.root / "logs"
@@ -233,7 +240,7 @@ class Weir:
             with open(self.root / "stderr", "wb") as err:
                 self.process = subprocess.Popen(
                     [self.install.weir, "-f", self.conf, "-DFOREGROUND",
-                     "-m", self.mpm, *self.args],
+                     *self.chosen, *self.args],
                     stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                     cwd="/", start_new_session=True, preexec_fn=end_with_us)
             if self.wait_until_ready():
@@ -435,8 +442,8 @@ def wait_for(condition, deadline=10.0, what="it"):
 class Factory:
     """What the weir fixture is: call it for a server that runs."""
 
-    def __init__(self, install, mpm, root):
-        self.install, self.mpm, self.root = install, mpm, root
+    def __init__(self, install, variant, root):
+        self.install, self.variant, self.root = install, variant, root
         self.made = []
 
     def __call__(self, extra="", start=True, **kw):
@@ -449,7 +456,7 @@ class Factory:
         args    of the command line
         """
         root = self.root / f"server{len(self.made) + 1}"
-        server = Weir(self.install, self.mpm, root, extra, **kw)
+        server = Weir(self.install, self.variant, root, extra, **kw)
         self.made.append(server)
         server.put("index.html", tree.INDEX)
         server.put("hello.txt", tree.HELLO)
@@ -478,8 +485,13 @@ def install(request):
 
 
 @pytest.fixture(scope="session")
-def mpm(request):
-    return request.config.getoption("--mpm")
+def variant(request):
+    return variants.named(request.config.getoption("--mpm"))
+
+
+@pytest.fixture(scope="session")
+def mpm(variant):
+    return variant.mpm
 
 
 @pytest.fixture(scope="session")
@@ -505,16 +517,16 @@ def workdir(request, session_dir):
 
 
 @pytest.fixture
-def weir(install, mpm, workdir):
-    factory = Factory(install, mpm, workdir)
+def weir(install, variant, workdir):
+    factory = Factory(install, variant, workdir)
     yield factory
     factory.finish()
 
 
 @pytest.fixture(scope="module")
-def module_weir(request, install, mpm, session_dir):
+def module_weir(request, install, variant, session_dir):
     """As weir, for servers that a module's tests share."""
-    factory = Factory(install, mpm,
+    factory = Factory(install, variant,
                       make_workdir(session_dir, request.module.__name__))
     yield factory
     factory.finish()
@@ -526,9 +538,9 @@ def weir_command(install):
 
 
 @pytest.fixture(scope="session")
-def site(install, mpm, session_dir):
+def site(install, variant, session_dir):
     root = make_workdir(session_dir, "site")
-    server = Weir(install, mpm, root, SITE)
+    server = Weir(install, variant, root, SITE)
     tree.make(server.www, root / "outside")
     server.start()
     yield server

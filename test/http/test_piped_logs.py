@@ -467,7 +467,7 @@ def test_single_process_has_programs_too(weir):
     server.ports = free_ports(1)
     server.write_config()
     process = subprocess.Popen(
-        [server.install.weir, "-f", server.conf, "-X", "-m", server.mpm],
+        [server.install.weir, "-f", server.conf, "-X", *server.chosen],
         start_new_session=True)
     try:
         wait_for(lambda: server.answers(server.address))

@@ -28,7 +28,7 @@ class Detached:
 
     def __init__(self, server, *args):
         self.server = server
-        self.args = ["-m", server.mpm, *args]
+        self.args = [*server.chosen, *args]
         self.started = set()  # masters
 
     def __getattr__(self, name):
@@ -273,7 +273,7 @@ def test_nobody_else_in_the_process_group_is_signalled(weir):
     line = f'sleep 60 & echo $!; exec "$@" >{server.root}/stderr 2>&1'
     with subprocess.Popen(
             ["sh", "-c", line, "sh", server.install.weir, "-f", server.conf,
-             "-DFOREGROUND", "-m", server.mpm], stdout=subprocess.PIPE,
+             "-DFOREGROUND", *server.chosen], stdout=subprocess.PIPE,
             start_new_session=True) as process:
         bystander = int(process.stdout.readline())
         wait_for(lambda: server.answers(server.address))
@@ -289,7 +289,7 @@ def test_single_process_for_the_debugger(weir):
     server.ports = free_ports(1)
     server.write_config()
     process = subprocess.Popen(
-        [server.install.weir, "-f", server.conf, "-X", "-m", server.mpm],
+        [server.install.weir, "-f", server.conf, "-X", *server.chosen],
         start_new_session=True)
     try:
         wait_for(lambda: server.answers(server.address))
@@ -316,7 +316,7 @@ def on_terminal(weir):
     if pid == 0:
         os.execv(server.install.weir,
                  ["weir", "-f", str(server.conf), "-DFOREGROUND",
-                  "-m", server.mpm])
+                  *server.chosen])
     wait_for(lambda: server.answers(server.address))
     yield server, terminal
     wait_for(lambda: not processes_of(pid), what="the end of all")

@@ -2,10 +2,10 @@
 """Run Weir's tests and count them; called by ./check.
 
 A job is one command whose result can be counted: a build, a test program, the
-HTTP tests under one MPM.  Jobs run side by side, one a core, each with a time
-limit and a log of its own below build-check/results.  The last line printed
-reads "N passed, N failed"; the exit status is 0 only if nothing failed and
-something passed.
+HTTP tests under one MPM or under a variant of one (variants.py).  Jobs run side
+by side, one a core, each with a time limit and a log of its own below
+build-check/results.  The last line printed reads "N passed, N failed"; the exit
+status is 0 only if nothing failed and something passed.
 """
 
 import argparse
@@ -20,17 +20,18 @@ import threading
 import time
 
 import results
+import variants
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = os.cpu_count() or 2
 QUICK = ("unit", "lint", "bench", "mpm", "http")
-ALL = QUICK + ("clang", "asan", "tsan", "fuzz", "dist")
+ALL = QUICK + ("variants", "clang", "asan", "tsan", "fuzz", "dist")
 FUZZ_RUNS = 200000
 SHOWN = 12  # failures of a job that are shown with their reasons
 
 # A way to build: folder, configure's options, and what is added to the
 # environment of the programs.
-Variant = collections.namedtuple("Variant", "folder options environment")
+Build = collections.namedtuple("Build", "folder options environment")
 
 SANITIZED = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1"
@@ -39,23 +40,21 @@ SANITIZED = {
     "TSAN_OPTIONS": f"suppressions={TOP}/test/tsan.supp:second_deadlock_stack=1"
                     ":halt_on_error=0:exitcode=66",
 }
-VARIANTS = {
-    "plain": Variant("build-check", ["--enable-werror", "--enable-test-hooks"],
-                     {}),
-    "clang": Variant("build-check-clang",
-                     ["CC=clang", "--enable-werror", "--enable-static-modules"],
-                     {}),
-    "asan": Variant("build-check-asan",
-                    ["--enable-asan", "--enable-test-hooks", "CFLAGS=-g -O1"],
-                    SANITIZED),
-    "tsan": Variant("build-check-tsan",
-                    ["CC=clang", "--enable-tsan", "--enable-test-hooks",
-                     "CFLAGS=-g -O1"], SANITIZED),
-    "fuzz": Variant("build-check-fuzz",
-                    ["CC=clang", "--enable-fuzz", "CFLAGS=-g -O1"], SANITIZED),
+BUILDS = {
+    "plain": Build("build-check", ["--enable-werror", "--enable-test-hooks"], {}),
+    "clang": Build("build-check-clang",
+                   ["CC=clang", "--enable-werror", "--enable-static-modules"],
+                   {}),
+    "asan": Build("build-check-asan",
+                  ["--enable-asan", "--enable-test-hooks", "CFLAGS=-g -O1"],
+                  SANITIZED),
+    "tsan": Build("build-check-tsan",
+                  ["CC=clang", "--enable-tsan", "--enable-test-hooks",
+                   "CFLAGS=-g -O1"], SANITIZED),
+    "fuzz": Build("build-check-fuzz",
+                  ["CC=clang", "--enable-fuzz", "CFLAGS=-g -O1"], SANITIZED),
 }
-# Those whose threads share connections, so that TSan has something to find.
-THREADED = ("mt", "hybrid")
+THREADED = [v for v in variants.ALL if v.is_threaded]
 
 
 class Stopped(Exception):
@@ -185,112 +184,131 @@ class Checks:
         self.word = word
         self.built = {}
 
-    def folder(self, variant):
-        return TOP / VARIANTS[variant].folder
+    def folder(self, build):
+        return TOP / BUILDS[build].folder
 
-    def build(self, variant):
-        """Build a variant once; a failure counts as one failed test."""
-        if variant not in self.built:
-            name, environment = f"build {variant}", {"ASAN_OPTIONS":
-                                                     "detect_leaks=0"}
-            command = ["bash", "packages/build.sh", VARIANTS[variant].folder,
-                       *VARIANTS[variant].options]
-            programs = ["make", "-C", VARIANTS[variant].folder,
+    def build(self, build):
+        """Make a build once; a failure counts as one failed test."""
+        if build not in self.built:
+            name = f"build {build}"
+            environment = {"ASAN_OPTIONS": "detect_leaks=0"}
+            command = ["bash", "packages/build.sh", BUILDS[build].folder,
+                       *BUILDS[build].options]
+            programs = ["make", "-C", BUILDS[build].folder,
                         f"-j{CORES}", "check", "TESTS="]
             parse = results.from_status
-            self.runner.say(f"building: {VARIANTS[variant].folder}")
-            self.built[variant] = (
+            self.runner.say(f"building: {BUILDS[build].folder}")
+            self.built[build] = (
                 self.runner.job(name, command, parse, 600, environment)
                 and self.runner.job(f"{name}: tests", programs, parse, 600,
                                     environment))
-        return self.built[variant]
+        return self.built[build]
 
-    def mpms(self, variant):
-        """The MPMs that this build has, or those of them asked for."""
-        weir = self.folder(variant) / "stage" / "sbin" / "weir"
+    def mpms(self, build):
+        """The MPMs that this build has."""
+        weir = self.folder(build) / "stage" / "sbin" / "weir"
         shown = subprocess.run(
             [weir, "-m", "?"], stdin=subprocess.DEVNULL, check=False,
             stdout=subprocess.PIPE, text=True, env={
                 **os.environ, "ASAN_OPTIONS": "detect_leaks=0"}).stdout
         found = [line.split()[0] for line in shown.splitlines() if line]
-        return [m for m in found if not self.asked or m in self.asked]
+        return found
+
+    def plain(self, build):
+        """The MPMs to be tested as they come: those asked for, or all."""
+        return [variants.plain(m) for m in self.mpms(build)
+                if not self.asked or m in self.asked]
+
+    def varied(self, build):
+        """Variants: those asked for, or all that the build has."""
+        return [v for v in variants.of(self.mpms(build))
+                if not self.asked or v.name in self.asked]
 
     # The suites.
 
-    def unit(self, variant="plain"):
+    def unit(self, build="plain"):
         """cmocka's programs, and the kept inputs of the fuzz targets."""
-        if not self.build(variant):
+        if not self.build(build):
             return
         jobs = []
-        listed = self.list_of(variant, "unit_tests")
+        listed = self.list_of(build, "unit_tests")
         for program in listed:
-            jobs.append(self.program_job(variant, "unit", program,
+            jobs.append(self.program_job(build, "unit", program,
                                          results.from_cmocka, 120, {
                                              "CMOCKA_MESSAGE_OUTPUT": "XML"}))
-        for program in self.list_of(variant, "fuzz_targets"):
-            jobs.append(self.program_job(variant, "replay", program,
+        for program in self.list_of(build, "fuzz_targets"):
+            jobs.append(self.program_job(build, "replay", program,
                                          results.from_replay, 120, {
                                              "srcdir": str(TOP)}))
         self.runner.side_by_side(jobs)
 
-    def mpm(self, variant="plain", only=None):
+    def mpm(self, build="plain", only=None):
         """The contract test, for each MPM."""
-        if not self.build(variant):
+        if not self.build(build):
             return
         jobs = []
-        for program in self.list_of(variant, "contract_tests"):
+        for program in self.list_of(build, "contract_tests"):
             name = program.rsplit("contract_", 1)[-1]
             if self.asked and name not in self.asked:
                 continue
-            if only is None or name in only:
-                jobs.append(self.program_job(variant, "mpm", program,
+            if only is None or variants.plain(name) in only:
+                jobs.append(self.program_job(build, "mpm", program,
                                              results.from_lines, 300, {}))
         if not self.asked and only is None:
             jobs.append(lambda: self.runner.job(
-                "mpm broken" + self.mark(variant),
+                "mpm broken" + self.mark(build),
                 ["sh", TOP / "test" / "mpm" / "run_broken.sh"],
                 results.from_lines, 300,
-                {**VARIANTS[variant].environment, "srcdir": str(TOP)},
-                folder=self.folder(variant)))
+                {**BUILDS[build].environment, "srcdir": str(TOP)},
+                folder=self.folder(build)))
         self.runner.side_by_side(jobs)
 
     @staticmethod
-    def mark(variant):
-        return "" if variant == "plain" else f" ({variant})"
+    def mark(build):
+        return "" if build == "plain" else f" ({build})"
 
-    def program_job(self, variant, suite, program, parse, limit, environment):
-        path = self.folder(variant) / program
-        name = f"{suite} {path.name}{self.mark(variant)}"
+    def program_job(self, build, suite, program, parse, limit, environment):
+        path = self.folder(build) / program
+        name = f"{suite} {path.name}{self.mark(build)}"
         return lambda: self.runner.job(
             name, [path], parse, limit,
-            {**VARIANTS[variant].environment, **environment})
+            {**BUILDS[build].environment, **environment})
 
-    def list_of(self, variant, name):
+    def list_of(self, build, name):
         """A variable of the Makefile, as a list."""
         text = subprocess.run(
-            ["make", "-s", "-C", self.folder(variant), "print-list",
+            ["make", "-s", "-C", self.folder(build), "print-list",
              f"LIST={name}"], stdin=subprocess.DEVNULL, check=True,
             stdout=subprocess.PIPE, text=True).stdout
         return text.split()
 
-    def http(self, variant="plain", only=None):
-        """The HTTP tests, under each MPM."""
-        if not self.build(variant):
+    def http(self, build="plain", only=None):
+        """The HTTP tests, under each MPM, or some."""
+        self.http_under(build, self.plain, only)
+        if self.asked and build == "plain":
+            self.variants()
+
+    def variants(self, build="plain", only=None):
+        """The HTTP tests, under each variant of an MPM, or some."""
+        self.http_under(build, self.varied, only)
+
+    def http_under(self, build, which, only):
+        if not self.build(build):
             return
-        stage = self.folder(variant) / "stage"
+        stage = self.folder(build) / "stage"
         jobs = []
-        for mpm in self.mpms(variant):
+        for mpm in which(build):
             if only is not None and mpm not in only:
                 continue
-            name = f"http {mpm}{self.mark(variant)}"
+            name = f"http {mpm.name}{self.mark(build)}"
             command = ["/usr/bin/python3", "-m", "pytest", "-q", "test/http",
-                       "--weir-prefix", stage, "--mpm", mpm,
+                       "--weir-prefix", stage, "--mpm", mpm.name,
                        "-p", "no:cacheprovider", "--junitxml=@OUTPUT@"]
             if self.word:
                 command += ["-k", self.word]
             jobs.append(lambda name=name, command=command: self.runner.job(
                 name, command, results.from_junit, 900,
-                VARIANTS[variant].environment))
+                BUILDS[build].environment))
         self.runner.side_by_side(jobs)
 
     def lint(self):
@@ -327,6 +345,7 @@ class Checks:
         self.unit("tsan")
         self.mpm("tsan", THREADED)
         self.http("tsan", THREADED)
+        self.variants("tsan", THREADED)
 
     def fuzz(self):
         """Kept inputs, then a fixed number of executions from them."""
@@ -355,7 +374,7 @@ class Checks:
         if self.build("plain"):
             self.runner.job(
                 "dist",
-                ["make", "-C", VARIANTS["plain"].folder, f"-j{CORES}",
+                ["make", "-C", BUILDS["plain"].folder, f"-j{CORES}",
                  "distcheck"], results.from_status, 1200)
 
 
@@ -367,7 +386,8 @@ def options():
     parser.add_argument("suites", nargs="*", metavar="SUITE",
                         help="all, or some of: " + " ".join(ALL))
     parser.add_argument("--mpm", action="append", default=[], metavar="NAME",
-                        help="only under this MPM; may be repeated")
+                        help="only under this MPM, or variant of one; may be "
+                             "repeated")
     parser.add_argument("-k", dest="word", default="", metavar="WORD",
                         help="only tests that have WORD in their name")
     chosen = parser.parse_args()
@@ -378,6 +398,8 @@ def options():
     if "all" in chosen.suites:
         chosen.suites = list(ALL)
     chosen.suites = chosen.suites or list(QUICK)
+    if chosen.mpm and "http" in chosen.suites and "variants" in chosen.suites:
+        chosen.suites.remove("variants")  # http runs those asked for
     return chosen
 
 
@@ -394,7 +416,8 @@ def main():
     start = time.monotonic()
     try:
         if chosen.mpm and checks.build("plain"):
-            unknown = set(chosen.mpm) - set(checks.mpms("plain"))
+            known = checks.plain("plain") + checks.varied("plain")
+            unknown = set(chosen.mpm) - {v.name for v in known}
             if unknown:
                 sys.exit("There is no MPM " + ", ".join(sorted(unknown)))
         for suite in chosen.suites:
