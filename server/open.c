@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,14 +52,57 @@ static int open_how(int dir, const char *path, uint64_t flags, uint64_t resolve)
     return fd;
 }
 
+/**
+ * Open what somebody holds a lease on, as a file server does that lets clients
+ * keep what they have written.  The kernel asks for it back, and O_NONBLOCK,
+ * there for FIFOs, refuses to wait meanwhile: so make sure that it is a file,
+ * and wait.  By /proc, as only so it is the same that was looked at.
+ */
+static int open_leased(int dir, const char *path, uint64_t flags,
+                       uint64_t resolve)
+{
+    char name[32];
+    struct stat st;
+    int error, fd = -1;
+    int found = open_how(dir, path, WR_OP_STAT_FLAGS, resolve);
+
+    if (found < 0) {
+        return -1;
+    }
+    if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode)) {
+        errno = EAGAIN;
+    }
+    else {
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", found);
+        do {
+            fd = open(name, (int)flags & ~O_NONBLOCK);
+        } while (fd < 0 && errno == EINTR);
+    }
+    error = errno;
+    close(found);
+    errno = error;
+    return fd;
+}
+
+static int open_waiting(int dir, const char *path, uint64_t flags,
+                        uint64_t resolve)
+{
+    int fd = open_how(dir, path, flags, resolve);
+
+    if (fd < 0 && errno == EAGAIN && !(resolve & RESOLVE_CACHED)) {
+        return open_leased(dir, path, flags, resolve);
+    }
+    return fd;
+}
+
 /** O_NOATIME spares the journal, but is allowed to the owner alone. */
 static int open_for_reading(int dir, const char *path, uint64_t resolve)
 {
     const uint64_t flags = WR_OP_LOOKUP_FLAGS;
-    int fd = open_how(dir, path, flags | O_NOATIME, resolve);
+    int fd = open_waiting(dir, path, flags | O_NOATIME, resolve);
 
     if (fd < 0 && errno == EPERM) {
-        fd = open_how(dir, path, flags, resolve);
+        fd = open_waiting(dir, path, flags, resolve);
     }
     return fd;
 }

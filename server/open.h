@@ -13,10 +13,11 @@
 #include <sys/stat.h>
 
 /**
- * Open @a path below @a dir for reading, and stat it.  Never blocks on a FIFO.
+ * Open @a path below @a dir for reading, and stat it.  Never blocks on a FIFO;
+ * waits for a lease that somebody holds on a file.
  *
  * @param resolve further RESOLVE_* bits; RESOLVE_CACHED: EAGAIN unless all
- *        names are in memory.
+ *        names are in memory and no lease is held.
  * @return 0 with *fd open; or an errno, and EXDEV for a path that leads out.
  */
 apr_status_t wr__open_below(int dir, const char *path, uint64_t resolve,

@@ -10,6 +10,8 @@ import pytest
 
 import tree
 from client import make_request, side_by_side
+from conftest import wait_for
+from gate import Gates
 
 DATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3][0-9] (Jan|Feb|Mar|Apr|May|Jun|Jul"
@@ -236,3 +238,15 @@ def test_requests_from_one_byte_apart(site):
             assert c.read_response().body == tree.content(4096)
 
     side_by_side([client] * 20)
+
+
+def test_file_that_another_server_has_lent_out(weir):
+    """Whoever holds a lease on it gives it back when it is asked for."""
+    server = weir()
+    with Gates() as gates:
+        gates.shut(server.put("lent.txt", "lent"))
+        with server.connect() as c:
+            c.request("GET", "/lent.txt")
+            wait_for(lambda: gates.waiting() == 1)
+            gates.open()
+            assert c.read_response().body == b"lent"
