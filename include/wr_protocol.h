@@ -19,8 +19,8 @@ struct wr_protocol {
     void (*timeout)(wr_conn *c, wr_thread *self);
     /** An end broke or the child stops: let go of everything. */
     void (*abort)(wr_conn *c, wr_thread *self);
-    /** Bytes of output went: for deadlines. */
-    void (*sent)(wr_conn *c, wr_thread *self);
+    /** So many bytes of output went: for deadlines. */
+    void (*sent)(wr_conn *c, wr_thread *self, size_t len);
 };
 
 #endif

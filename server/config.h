@@ -83,15 +83,9 @@ typedef struct wr__config {
     int server_tokens;      /**< a wr__tokens */
     bool strict_host_check; /**< of any server */
 
-    /* The main server's: see wr__core_server and wr__core_dir for each. */
-    int limit_request_line;       /**< LimitRequestLine */
-    int limit_request_fields;     /**< LimitRequestFields: the most of any */
-    int limit_request_field_size; /**< LimitRequestFieldSize */
-    int64_t limit_request_head;   /**< LimitRequestHead: all of the head */
-    int64_t limit_request_body;   /**< LimitRequestBody */
-    int64_t body_memory;          /**< RequestBodyMemory: beyond it a file */
-    const char *spool_dir;        /**< SpoolDirectory: of such files */
-    int64_t head_timeout_ns;      /**< RequestReadTimeout header=N */
+    int limit_request_fields; /**< LimitRequestFields: the most of any */
+    int64_t body_memory;      /**< RequestBodyMemory: beyond it a file */
+    const char *spool_dir;    /**< SpoolDirectory: of such files */
 
     int64_t cache_size;             /**< CacheSize */
     int cache_entries;              /**< CacheEntries */

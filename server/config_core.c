@@ -795,6 +795,16 @@ static const wr_command commands[] = {
      .preset = "header=20-40,MinRate=500 body=20,MinRate=500",
      .help = "How long the head and the body of a request may take from their "
              "first byte; a second more for every MinRate bytes, up to max."},
+    {.name = "SendMinRate",
+     .run = wr__set_core_int,
+     .context = WR_IN_SERVERS,
+     ONE_ARG,
+     IN_CORE(send_min_rate),
+     .max = INT_MAX,
+     .args = "bytes",
+     .preset = "500",
+     .help = "How slowly a client may take a response: so many bytes a second, "
+             "counted over Timeout.  0: any byte within Timeout is enough."},
     {.name = "CacheSize",
      .run = wr_set_size,
      .context = WR_IN_GLOBAL,

@@ -283,6 +283,7 @@ void *wr__core_server_create(apr_pool_t *pool)
     core->limit_request_head = -1;
     core->head_timeout.first_ns = -1;
     core->body_timeout.first_ns = -1;
+    core->send_min_rate = -1;
     core->trace = -1;
     core->merge_slashes = -1;
     core->strict_host_check = -1;
@@ -298,6 +299,7 @@ void wr__core_server_defaults(wr__core_server *core)
     core->limit_request_head = 64 << 10;
     core->head_timeout = (wr__read_timeout){20 * WR_SEC, 40 * WR_SEC, 500};
     core->body_timeout = (wr__read_timeout){20 * WR_SEC, 0, 500};
+    core->send_min_rate = 500;
     core->trace = WR__TRACE_OFF;
     core->merge_slashes = 1;
     core->strict_host_check = 0;
@@ -321,6 +323,7 @@ void *wr__core_server_merge(apr_pool_t *pool, const void *base, const void *add)
     INHERIT(limit_request_head, limit_request_head);
     INHERIT(head_timeout, head_timeout.first_ns);
     INHERIT(body_timeout, body_timeout.first_ns);
+    INHERIT(send_min_rate, send_min_rate);
     INHERIT(trace, trace);
     INHERIT(merge_slashes, merge_slashes);
     INHERIT(strict_host_check, strict_host_check);

@@ -26,7 +26,6 @@
 #include <string.h>
 
 /* Instead of no bound: it can be added to a clock. */
-#define LONG_TIME (INT64_C(1000000000) * WR_SEC)
 
 /* Servers that share a listener's address, and their names. */
 typedef struct address {
@@ -429,20 +428,9 @@ static void check_reachable(const wr__config *config, const wr_server *server,
     }
 }
 
-/* The main server's limits, for what does not know a server yet; a parser has
- * room for as many fields as any server takes. */
-static void copy_limits(wr__config *config)
+/* A parser has room for as many fields as any server takes. */
+static void find_widest(wr__config *config)
 {
-    const wr__core_server *core = wr__core_server_of(config->main_server);
-    const wr__core_dir *dir = wr__core_dir_of(config->main_server->dir_config);
-
-    config->limit_request_line = core->limit_request_line;
-    config->limit_request_field_size = core->limit_request_field_size;
-    config->limit_request_head = core->limit_request_head;
-    config->limit_request_body =
-        dir->limit_request_body ? dir->limit_request_body : INT64_MAX;
-    config->head_timeout_ns =
-        core->head_timeout.first_ns ? core->head_timeout.first_ns : LONG_TIME;
     for (const wr_server *s = config->main_server; s; s = s->next) {
         int fields = wr__core_server_of(s)->limit_request_fields;
 
@@ -462,7 +450,7 @@ void wr__servers_finish(wr__config *config, wr__errors *errors)
     for (wr_server *s = main_server->next; s; s = s->next) {
         merge_server(config, s);
     }
-    copy_limits(config);
+    find_widest(config);
     for (wr_server *s = main_server; s; s = s->next) {
         wr__sections_index(config, s);
     }

@@ -46,6 +46,7 @@ typedef struct wr__core_server {
     int limit_request_field_size;
     int64_t limit_request_head;
     wr__read_timeout head_timeout, body_timeout;
+    int send_min_rate;     /**< SendMinRate, bytes a second; 0: none */
     int trace;             /**< a wr__trace */
     int merge_slashes;     /**< MergeSlashes: "//" in a path is "/" */
     int strict_host_check; /**< a Host that no server has: 400 */

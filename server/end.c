@@ -411,6 +411,7 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
 void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
 {
     wr_conn *c = e->conn;
+    const size_t sent = len;
 
     if (e == c->ends) {
         wr_count(self, WR_N_BYTES_SENT, (int64_t)len);
@@ -439,7 +440,7 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
         }
         wr__end_finish_requests(e);
     }
-    c->protocol->sent(c, self);
+    c->protocol->sent(c, self, sent);
 }
 
 /** Few bytes in several pieces: copying them costs less than handing the list

@@ -110,12 +110,35 @@ static void open_conn(wr_conn *c, wr_thread *self)
         self->now_ns + server_of(c)->timeout_ns);
 }
 
-/** Keep-alive counts from the last byte of the last response. */
-static void sent(wr_conn *c, wr_thread *self)
+/** The client has something to take from now on. */
+static void begin_output(wr_conn *c, wr_thread *self)
 {
     wr__http *http = http_of(c);
 
     http->progress_ns = self->now_ns;
+    http->taken_by_ns = self->now_ns + server_of(c)->timeout_ns;
+}
+
+/** SendMinRate: each byte that went earns its time, and never more than
+ *  Timeout from now.  Without it, any byte earns all of that. */
+static int64_t earn_time(wr_conn *c, int64_t now_ns, size_t len)
+{
+    int64_t most = now_ns + server_of(c)->timeout_ns;
+    int rate = wr__core_server_of(server_of(c))->send_min_rate;
+
+    /* A send is less than 8 GiB: no overflow. */
+    return rate ? sooner(http_of(c)->taken_by_ns + (int64_t)len * WR_SEC / rate,
+                         most)
+                : most;
+}
+
+/** Keep-alive counts from the last byte of the last response. */
+static void sent(wr_conn *c, wr_thread *self, size_t len)
+{
+    wr__http *http = http_of(c);
+
+    http->progress_ns = self->now_ns;
+    http->taken_by_ns = earn_time(c, self->now_ns, len);
     if (http->keep_alive_ns) {
         http->idle_until_ns = self->now_ns + http->keep_alive_ns;
     }
@@ -169,7 +192,8 @@ static int64_t input_deadline(wr_conn *c)
 }
 
 /** The moment at which waiting for the client to take output ends.  While we
- *  keep the client waiting there is none, and afterwards it counts anew. */
+ *  keep the client waiting there is none, or, while a stream does, Timeout; and
+ *  afterwards it counts anew. */
 static int64_t output_deadline(wr_conn *c, wr_thread *self)
 {
     wr__http *http = http_of(c);
@@ -181,11 +205,15 @@ static int64_t output_deadline(wr_conn *c, wr_thread *self)
         http->is_held_up = true;
         return WR_NEVER;
     }
+    if (wr__bucket_is_unread(APR_BRIGADE_FIRST(c->ends->out))) {
+        http->is_held_up = true;
+        return http->progress_ns + server_of(c)->timeout_ns;
+    }
     if (http->is_held_up) {
         http->is_held_up = false;
-        http->progress_ns = self->now_ns;
+        begin_output(c, self);
     }
-    return http->progress_ns + server_of(c)->timeout_ns;
+    return http->taken_by_ns;
 }
 
 /** Wait for input (if @a want has READ) and for the output to go. */
@@ -248,7 +276,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
         }
     }
     if (!wr__end_has_output(c->ends)) {
-        http->progress_ns = self->now_ns;
+        begin_output(c, self);
     }
     http->pending++;
     http->r = NULL;
@@ -468,7 +496,7 @@ static void send_continue(wr_conn *c, wr_thread *self)
 
     http->sent_continue = true;
     if (!wr__end_has_output(c->ends)) {
-        http->progress_ns = self->now_ns;
+        begin_output(c, self);
     }
     APR_BRIGADE_INSERT_TAIL(
         c->ends->out,

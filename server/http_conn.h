@@ -26,6 +26,7 @@ typedef struct wr__http {
     int64_t heard_ns;      /**< when some of either last came */
     int64_t spool_ns;      /**< when the spool began to write */
     int64_t progress_ns;   /**< when output last went, or was begun */
+    int64_t taken_by_ns;   /**< by when the client must have taken more */
     int64_t idle_until_ns; /**< when to give up waiting for a head */
     int64_t keep_alive_ns; /**< how long to wait for one; 0: none came yet */
     int64_t discarded;     /**< bytes of content that nobody wanted */

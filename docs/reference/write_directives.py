@@ -44,7 +44,7 @@ Configuration</a>.</p>
      "GracefulShutdownTimeout"),
     ("limits", "Bounds on a request", "",
      "LimitRequestLine LimitRequestFields LimitRequestFieldSize "
-     "LimitRequestHead LimitRequestBody RequestReadTimeout "
+     "LimitRequestHead LimitRequestBody RequestReadTimeout SendMinRate "
      "RequestBodyMemory SpoolDirectory"),
     ("caches", "Caches", """
 <p>A process remembers which file a URL leads to, the response header of that

@@ -301,9 +301,6 @@ static void test_defaults(void **state)
     assert_int_equal(config->processes, 1);
     assert_int_equal(config->accept_limit, 64);
     assert_int_equal(config->quantum, 256 * 1024);
-    assert_int_equal(config->limit_request_line, 8190);
-    assert_int_equal(config->limit_request_body, 1 << 20);
-    assert_int_equal(config->head_timeout_ns, 20 * WR_SEC);
     assert_int_equal(config->cache_size, 64 << 20);
     assert_int_equal(config->cache_revalidate_ns, WR_SEC);
     assert_int_equal(config->cache_content, 1);
@@ -355,12 +352,10 @@ static void test_every_directive(void **state)
     assert_int_equal(config->accept_limit, 1);
     assert_int_equal(config->quantum, 65536);
     assert_int_equal(config->drain_timeout_ns, 60 * WR_SEC);
-    assert_int_equal(config->limit_request_line, 100);
     assert_int_equal(config->limit_request_fields, 10);
-    assert_int_equal(config->limit_request_field_size, 200);
-    assert_int_equal(config->limit_request_head, 1024);
-    assert_int_equal(config->limit_request_body, 1 << 30);
-    assert_int_equal(config->head_timeout_ns, 3 * WR_SEC);
+    assert_int_equal(wr__core_dir_of(s->dir_config)->limit_request_body,
+                     1 << 30);
+    assert_int_equal(wr__core_server_of(s)->head_timeout.first_ns, 3 * WR_SEC);
     assert_int_equal(config->cache_size, 1 << 20);
     assert_int_equal(config->cache_entries, 100);
     assert_int_equal(config->cache_max_file, 0);

@@ -128,7 +128,10 @@ static void test_defaults(void **state)
     assert_int_equal(main_core()->merge_slashes, 1);
     assert_int_equal(main_core()->strict_host_check, 0);
     assert_int_equal(main_core()->encoded_slashes, WR__SLASHES_REFUSED);
+    assert_int_equal(main_core()->limit_request_line, 8190);
     assert_int_equal(main_core()->limit_request_head, 65536);
+    assert_int_equal(main_core()->head_timeout.first_ns, 20 * WR_SEC);
+    assert_int_equal(main_core()->send_min_rate, 500);
     assert_int_equal(main_core()->body_timeout.min_rate, 500);
     assert_int_equal(config->server_tokens, WR__TOKENS_MIN);
     assert_false(config->strict_host_check);
@@ -297,6 +300,7 @@ static void test_values_of_servers(void **state)
     (void)state;
     expect_good("ServerName https://Main.test:443\nServerAdmin a@main.test\n"
                 "LimitRequestLine 1000\nTraceEnable extended\n"
+                "SendMinRate 0\n"
                 "MergeSlashes off\nAllowEncodedSlashes NoDecode\n"
                 "ServerTokens Prod\nReceiveBufferSize 65536\n"
                 "CacheContent descriptor\nRequestReadTimeout header=5\n"
@@ -314,6 +318,7 @@ static void test_values_of_servers(void **state)
     assert_string_equal(host->admin, "a@main.test");
     assert_null(host->scheme);
     assert_int_equal(host->port, 0);
+    assert_int_equal(core->send_min_rate, 0);
     assert_int_equal(core->limit_request_line, 1000);
     assert_int_equal(core->limit_request_fields, 200);
     assert_int_equal(core->limit_request_field_size, 100);

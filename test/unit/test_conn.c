@@ -900,6 +900,68 @@ static void test_deadline_of_sending(void **state)
     site_destroy(s);
 }
 
+/** Let some bytes be taken, by a step or more.  @return false if none were. */
+static bool take(rig *g)
+{
+    size_t before = g->output_len;
+
+    g->is_silent = false;
+    while (g->output_len == before) {
+        if (!rig_step(g)) {
+            return false;
+        }
+    }
+    fall_silent(g);
+    return true;
+}
+
+static rig *download(site *s, const rig_rules *rules)
+{
+    rig *g = rig_create(s, rules, GET("/big.bin"), sizeof(GET("/big.bin")) - 1);
+
+    assert_true(take(g));
+    assert_int_equal(rig_left(g), 10 * WR_SEC);
+    return g;
+}
+
+/** A byte now and then is not enough: the rate counts, over Timeout. */
+static void test_rate_of_sending(void **state)
+{
+    static const site_options slow = {
+        .config = "Timeout 10\nSendMinRate 1000\nCacheMaxFile 0\n"};
+    static const rig_rules enough = {.keeps_open = true, .send_max = 5000},
+                           less = {.keeps_open = true, .send_max = 4000},
+                           bytes = {.keeps_open = true, .send_max = 1};
+    site *s = site_create(&slow);
+    rig *g = download(s, &enough);
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        rig_pass(g, 5 * WR_SEC);
+        assert_true(take(g));
+        assert_int_equal(rig_left(g), 10 * WR_SEC);
+    }
+    pass(g, 10 * WR_SEC);
+    expect_closed(g);
+    g = download(s, &less);
+    for (int i = 1; i <= 5; i++) {
+        rig_pass(g, 5 * WR_SEC);
+        assert_true(take(g));
+        assert_int_equal(rig_left(g), (10 - i) * WR_SEC);
+    }
+    pass(g, 5 * WR_SEC);
+    expect_closed(g);
+    g = download(s, &bytes);
+    for (int i = 1; i <= 9; i++) {
+        rig_pass(g, WR_SEC);
+        assert_true(take(g));
+        assert_int_equal(rig_left(g), (10 - i) * WR_SEC + i * WR_MS);
+    }
+    pass(g, WR_SEC + 9 * WR_MS);
+    expect_closed(g);
+    site_destroy(s);
+}
+
 static char *repeat(site *s, const char *head, size_t len)
 {
     size_t head_len = strlen(head);
@@ -1195,6 +1257,7 @@ int main(void)
         cmocka_unit_test(test_deadline_of_keep_alive),
         cmocka_unit_test(test_input_beats_its_deadline),
         cmocka_unit_test(test_deadline_of_sending),
+        cmocka_unit_test(test_rate_of_sending),
         cmocka_unit_test(test_deadline_of_body),
         cmocka_unit_test(test_deadline_of_discarding),
         cmocka_unit_test(test_no_deadline_for_ops),
