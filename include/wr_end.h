@@ -68,7 +68,8 @@ typedef enum wr_io {
 /** At least so much can be fed whenever WR_READ is wanted. */
 #define WR_FEED_MIN 4096
 
-/** How much can be fed now.  Owner. */
+/** How much can be fed now; less than WR_FEED_MIN without memory, and then the
+ *  end is broken.  Owner. */
 WR_API size_t wr_end_room(wr_end *e, wr_thread *self);
 
 /** Bytes that were received; copied.  @a len: at most wr_end_room(). Owner. */

@@ -33,6 +33,7 @@ struct wr_file {
     bool is_dir;
     bool is_regular;
     uint8_t residency; /**< as its root's, or its own file system's */
+    bool is_read;      /**< sendfile() can't; atomic, as residency is */
     int64_t size;
     apr_time_t mtime;
     int64_t mtime_ns, ctime_ns;

@@ -21,7 +21,8 @@ typedef struct wr__computed {
     wr_request *r;
     wr_make_fn *make;
     void *baton;
-    int64_t left; /**< bytes to come; -1: not known */
+    int64_t left;   /**< bytes to come; -1: not known */
+    bool is_framed; /**< it is within a chunk already */
 } wr__computed;
 
 /** @a computed lives as long as the request. */
@@ -67,6 +68,9 @@ bool wr__file_map(wr_file *file);
 /** Is the open file still as long as it was?  What lies behind the end in the
  *  last page of a mapping reads as zeros, also for the kernel. */
 bool wr__file_is_whole(const wr_file *file);
+/** The kernel can't send this file's bucket of @a r: have it read, from now on
+ *  wherever the file is sent.  In read_file.c. */
+void wr__file_read_instead(wr_request *r, apr_bucket *b);
 /** Can the range be read without the disk, as far as can be told? */
 bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len);
 

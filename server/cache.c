@@ -254,7 +254,8 @@ wr__file *wr__file_create(int fd, const struct stat *st, const wr_root *root)
     wr__file *f = calloc(1, sizeof(*f));
 
     if (!f) {
-        abort();
+        close(fd);
+        return NULL;
     }
     atomic_init(&f->file.refs, 1);
     f->file.fd = fd;
@@ -342,7 +343,7 @@ void wr__cache_add_file(wr__cache *cache, const char *filename,
     }
     n = calloc(1, sizeof(*n) + len + 1);
     if (!n) {
-        abort();
+        return;
     }
     atomic_init(&n->node.refs, 1);
     memcpy(n + 1, filename, len + 1);
@@ -439,7 +440,7 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
            + size_of(r->handler);
     name = calloc(1, size);
     if (!name) {
-        abort();
+        return;
     }
     at = (char *)(name + 1);
     memcpy(at, target, len);

@@ -68,12 +68,14 @@ void wr__cache_add_name(wr__cache *cache, const wr_request *r,
 /** @param resolve as in wr_op.  @return counted, or NULL. */
 wr__file *wr__cache_file(wr__cache *cache, const char *filename,
                          uint64_t resolve);
+/** May keep nothing. */
 void wr__cache_add_file(wr__cache *cache, const char *filename,
                         uint64_t resolve, wr__file *file);
 void wr__cache_remove_file(wr__cache *cache, const char *filename,
                            uint64_t resolve);
 
-/** A wr_file for an opened file.  @owner fd: the file's from now on. */
+/** A wr_file for an opened file.  @owner fd: the file's from now on.
+ *  @return NULL without memory; then fd is closed. */
 wr__file *wr__file_create(int fd, const struct stat *st, const wr_root *root);
 /** Is it still the one that @a st describes? */
 bool wr__file_is_same(const wr__file *file, const struct stat *st);

@@ -21,6 +21,9 @@ bool wr__end_must_compute(const wr_end *e)
 static void put_piece(wr_end *e, apr_bucket *maker, apr_bucket_brigade *piece,
                       bool is_last)
 {
+    wr_kit *kit = e->conn->kit;
+    int count = 0;
+
     while (!APR_BRIGADE_EMPTY(piece)) {
         apr_bucket *b = APR_BRIGADE_FIRST(piece);
 
@@ -30,7 +33,9 @@ static void put_piece(wr_end *e, apr_bucket *maker, apr_bucket_brigade *piece,
             continue;
         }
         APR_BUCKET_INSERT_BEFORE(maker, b);
+        count++;
     }
+    kit->most = count > kit->most ? count : kit->most;
     if (is_last) {
         apr_bucket_delete(maker);
         wr__end_finish_requests(e);
@@ -74,7 +79,9 @@ wr_io wr__end_compute(wr_end *e)
         e->conn->flags |= WR__CONN_BROKEN;
         return WR_IO_ERROR;
     }
-    wr__response_frame_chunk(r, &piece, false);
+    if (!computed->is_framed) {
+        wr__response_frame_chunk(r, &piece, false);
+    }
     put_piece(e, b, &piece, made == WR_MADE_LAST);
     return made == WR_MADE_WAIT ? WR_IO_CALL : WR_IO_DONE;
 }

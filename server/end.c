@@ -35,7 +35,7 @@ static void end_failed(wr_end *e)
 }
 
 /** The request that the first object of the output belongs to. */
-static const wr_request *first_request(const wr_end *e)
+static wr_request *first_request(const wr_end *e)
 {
     const apr_bucket *b = APR_BRIGADE_FIRST(e->out);
 
@@ -59,6 +59,24 @@ static wr_io end_is_short(wr_end *e)
 
 /* Input. */
 
+/** Bounded: READ is not wanted with a head's limit of bytes unused.  Where
+ *  there is no memory the end breaks: the client asked for it. */
+static void grow_input(wr_end *e)
+{
+    struct wr_input *in = e->in;
+    unsigned char *data = realloc(in->data, in->size * 2);
+
+    if (!data) {
+        wr_log_error(e->conn->listener->server, WR_LOG_ERROR, ENOMEM,
+                     "a connection is closed: %lu bytes of input",
+                     (unsigned long)in->size * 2);
+        end_failed(e);
+        return;
+    }
+    in->data = data;
+    in->size *= 2;
+}
+
 size_t wr_end_room(wr_end *e, wr_thread *self)
 {
     struct wr_input *in;
@@ -76,14 +94,7 @@ size_t wr_end_room(wr_end *e, wr_thread *self)
         in->start = 0;
     }
     if (in->size - in->end < WR_FEED_MIN) {
-        /* Bounded: READ is not wanted with a head's limit of bytes unused. */
-        unsigned char *data = realloc(in->data, in->size * 2);
-
-        if (!data) {
-            abort();
-        }
-        in->data = data;
-        in->size *= 2;
+        grow_input(e);
     }
     return in->size - in->end;
 }
@@ -100,7 +111,9 @@ void wr_end_feed(wr_end *e, wr_thread *self, const void *data, size_t len)
 {
     size_t room = wr_end_room(e, self);
 
-    assert(len <= room);
+    if (len > room) {
+        return; /* no memory: the end is broken */
+    }
     memcpy(e->in->data + e->in->end, data, len);
     e->in->end += len;
     count_received(e, self, len);
@@ -135,6 +148,9 @@ static void fill(wr_end *e, wr_thread *self)
     size_t room = wr_end_room(e, self);
     ssize_t n;
 
+    if (room == 0) {
+        return; /* no memory: the end is broken */
+    }
     clear_ready(e, WR_READ);
     n = e->is_pipe ? read(e->fd, e->in->data + e->in->end, room)
                    : recv(e->fd, e->in->data + e->in->end, room, 0);
@@ -477,6 +493,12 @@ static ssize_t send_span(wr_end *e, const wr_span *span)
     return sendmsg(e->fd, &message, flags);
 }
 
+/** A file system that can't, not a file. */
+static bool knows_no_sendfile(int error)
+{
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
 wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
 {
     wr_span span;
@@ -498,6 +520,11 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
         }
         if (n == 0 || (n < 0 && errno == EFAULT)) {
             return end_is_short(e);
+        }
+        if (n < 0 && span.kind == WR_SPAN_FILE && knows_no_sendfile(errno)) {
+            set_ready(e, WR_WRITE);
+            wr__file_read_instead(first_request(e), APR_BRIGADE_FIRST(e->out));
+            continue;
         }
         if (n < 0 && errno != EAGAIN) {
             end_failed(e);

@@ -3,6 +3,8 @@
  */
 #include "lookup.h"
 
+#include "wr_log.h"
+
 #include "bucket.h"
 #include "child.h"
 #include "conn.h"
@@ -110,7 +112,10 @@ static wr_result read_content(lookup_args *a, wr__file *file)
     wr_result result;
 
     if (!buf) {
-        abort();
+        wr_log_request(a->r, WR_LOG_WARN, ENOMEM,
+                       "%s is not held in memory: %lu bytes", a->filename,
+                       (unsigned long)size);
+        return keep(a, file);
     }
     if (preadv2(file->file.fd, &iov, 1, 0, a->asks_first ? RWF_NOWAIT : 0)
         == (ssize_t)size) {
@@ -137,6 +142,9 @@ static wr_result opened(lookup_args *a, apr_status_t status, int fd,
         return done(a, NULL, status);
     }
     file = wr__file_create(fd, st, a->root);
+    if (!file) {
+        return done(a, NULL, ENOMEM);
+    }
     if (is_small(a, file)) {
         if (a->config->cache_content == WR__CONTENT_MEMORY) {
             return read_content(a, file);

@@ -1,6 +1,6 @@
 /*
- * read_file.c - EnableSendfile Off: files that are read, piece by piece, and
- * sent from memory.
+ * read_file.c - files that are read, piece by piece, and sent from memory:
+ * EnableSendfile Off, and where the file system knows no sendfile().
  *
  * Runs in the connection's owner's thread; the reading itself is an op's.
  */
@@ -69,7 +69,7 @@ static wr_made read_piece(wr_request *r, void *baton, apr_bucket_brigade *piece)
 static apr_bucket *reading_create(wr_request *r, const apr_bucket *b)
 {
     reading *reader = apr_pcalloc(r->pool, sizeof(*reader));
-    wr__computed *computed = apr_palloc(r->pool, sizeof(*computed));
+    wr__computed *computed = apr_pcalloc(r->pool, sizeof(*computed));
 
     reader->file = wr_bucket_file(b);
     wr_file_ref(reader->file);
@@ -85,16 +85,39 @@ static apr_bucket *reading_create(wr_request *r, const apr_bucket *b)
     return wr__bucket_computed_create(computed, b->list);
 }
 
-void wr__response_read_files(wr_request *r)
+static void read_instead(wr_request *r, apr_bucket *b, bool is_framed)
+{
+    apr_bucket *made = reading_create(r, b);
+
+    wr__bucket_computed(made)->is_framed = is_framed;
+    APR_BUCKET_INSERT_BEFORE(b, made);
+    apr_bucket_delete(b);
+}
+
+void wr__response_read_files(wr_request *r, bool all)
 {
     apr_bucket *b, *next;
 
     for (b = APR_BRIGADE_FIRST(r->core->out);
          b != APR_BRIGADE_SENTINEL(r->core->out); b = next) {
+        const wr_file *file = wr_bucket_is_file(b) ? wr_bucket_file(b) : NULL;
+
         next = APR_BUCKET_NEXT(b);
-        if (wr_bucket_is_file(b) && !wr_bucket_file(b)->content) {
-            APR_BUCKET_INSERT_BEFORE(b, reading_create(r, b));
-            apr_bucket_delete(b);
+        if (file && !file->content
+            && (all || __atomic_load_n(&file->is_read, __ATOMIC_RELAXED))) {
+            read_instead(r, b, false);
         }
     }
+}
+
+void wr__file_read_instead(wr_request *r, apr_bucket *b)
+{
+    wr_file *file = wr_bucket_file(b);
+
+    if (!__atomic_exchange_n(&file->is_read, true, __ATOMIC_RELAXED)) {
+        wr_log_request(r, WR_LOG_NOTICE, 0,
+                       "%s is read: its file system knows no sendfile()",
+                       r->filename ? r->filename : r->uri);
+    }
+    read_instead(r, b, true);
 }

@@ -596,6 +596,7 @@ void wr_request_append_computed(wr_request *r, wr_make_fn *make, void *baton,
     computed->make = make;
     computed->baton = baton;
     computed->left = len;
+    computed->is_framed = false;
     APR_BRIGADE_INSERT_TAIL(
         request_out(r), wr__bucket_computed_create(computed, r->core->list));
 }

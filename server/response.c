@@ -439,10 +439,11 @@ static int64_t measure_content(const wr_request *r)
 }
 
 /** Metadata of others means nothing to the output, and would break the rule
- *  that its first bucket has bytes.  @return how many streams there are. */
-static int drop_metadata(apr_bucket_brigade *bb)
+ *  that its first bucket has bytes.  The kit knows of streams and how many
+ *  objects there are. */
+static void drop_metadata(wr_kit *kit, apr_bucket_brigade *bb)
 {
-    int streams = 0;
+    int count = 0;
     apr_bucket *b = APR_BRIGADE_FIRST(bb);
 
     while (b != APR_BRIGADE_SENTINEL(bb)) {
@@ -452,11 +453,12 @@ static int drop_metadata(apr_bucket_brigade *bb)
             apr_bucket_delete(b);
         }
         else {
-            streams += wr__bucket_is_stream(b);
+            kit->streams += wr__bucket_is_stream(b);
+            count++;
         }
         b = next;
     }
-    return streams;
+    kit->most = count > kit->most ? count : kit->most;
 }
 
 /** The length can't be said beforehand: chunked, or until the connection
@@ -594,10 +596,8 @@ void wr__response_send(wr_request *r, wr_thread *self, int status)
         if (r->is_head) {
             apr_brigade_cleanup(r->core->out);
         }
-        kit->streams += drop_metadata(r->core->out);
-        if (!wr__core_dir_of(r->dir_config)->sendfile) {
-            wr__response_read_files(r);
-        }
+        drop_metadata(kit, r->core->out);
+        wr__response_read_files(r, !wr__core_dir_of(r->dir_config)->sendfile);
         if (r->core->is_chunked && !r->is_head) {
             frame_known(r);
         }

@@ -30,9 +30,10 @@ const char *wr__content_etag(const wr_request *r);
 /** AddDefaultCharset: a text's type without a charset gets one. */
 void wr__add_charset(wr_request *r);
 
-/** Have the files among what was appended read instead of sent by the kernel.
+/** Have the files among what was appended read instead of sent by the kernel:
+ *  all, or those that it can't send.
  *  In read_file.c. */
-void wr__response_read_files(wr_request *r);
+void wr__response_read_files(wr_request *r, bool all);
 
 /** Does an If-Range, if there is one, hold for content with these validators?
  *  In http_conditional.c. */

@@ -71,13 +71,28 @@ static void take_file(wr__spool *spool)
     wr_file *file = calloc(1, sizeof(*file));
 
     if (!file) {
-        abort();
+        close(spool->op.fd);
+        spool->op.status = ENOMEM;
+        return;
     }
     atomic_init(&file->refs, 1);
     file->fd = spool->op.fd;
     file->is_regular = true;
     file->residency = WR_RESIDENT_NOWAIT;
     spool->file = file;
+}
+
+static int status_of(apr_status_t error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return 507;
+    case ENOMEM:
+        return 503;
+    default:
+        return 500;
+    }
 }
 
 int wr__spool_written(wr__spool *spool, const wr_request *r)
@@ -89,8 +104,7 @@ int wr__spool_written(wr__spool *spool, const wr_request *r)
     if (spool->op.status != APR_SUCCESS) {
         wr_log_request(r, WR_LOG_ERROR, spool->op.status,
                        "writing the request's content below %s", spool->dir);
-        return spool->op.status == ENOSPC || spool->op.status == EDQUOT ? 507
-                                                                        : 500;
+        return status_of(spool->op.status);
     }
     spool->written += (int64_t)spool->len;
     spool->len = 0;

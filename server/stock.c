@@ -33,6 +33,7 @@
 #define BIN_MAX    16    /* free kits or arenas a thread keeps */
 #define ARENA_KEEP 32768 /* bytes an arena's allocator keeps when free */
 #define INPUT_KEEP 16384 /* an input larger than this is let go */
+#define MOST_KEEP  1024  /* a kit that held more objects at once is let go */
 
 /** A free connection's first bytes. */
 typedef struct free_conn {
@@ -280,6 +281,10 @@ wr_kit *wr__stock_kit(wr__stock *stock, wr__bin *bin)
 
 void wr__stock_kit_free(wr__stock *stock, wr__bin *bin, wr_kit *kit)
 {
+    if (kit->most > MOST_KEEP) {
+        kit_destroy(kit); /* its list never gives memory back */
+        return;
+    }
     input_reset(&kit->in);
     if (bin->kit_count < BIN_MAX) {
         kit->next = bin->kits;

@@ -32,6 +32,7 @@ struct wr_kit {
     apr_bucket_brigade *out; /**< the client end's */
     uint64_t wire;           /**< bytes of the first request's response */
     int streams;             /**< in the output: mostly none, so don't look */
+    int most;                /**< objects of a response, since it was made */
     uint64_t moved;          /**< bytes in and out since others could go on */
     struct wr_input in;      /**< likewise */
     wr__http http;           /**< HTTP/1's state */

@@ -42,6 +42,8 @@ test_unit_test_ring_LDADD = $(LDADD) $(URING_LIBS)
 # A site and a client without a network.
 support_sources = test/unit/support.c test/unit/support.h
 test_unit_test_conn_SOURCES = test/unit/test_conn.c $(support_sources)
+test_unit_test_conn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+    -Wl,--wrap=calloc -Wl,--wrap=realloc
 test_unit_test_conn_threads_SOURCES = test/unit/test_conn_threads.c \
     $(support_sources)
 test_unit_test_response_SOURCES = test/unit/test_response.c $(support_sources)

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,6 +90,17 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset,
     }
     return syscall(SYS_preadv2, fd, iov, (long)count, (long)offset, 0L,
                    (long)flags);
+}
+
+bool support_no_sendfile;
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t len)
+{
+    if (support_no_sendfile) {
+        errno = EINVAL;
+        return -1;
+    }
+    return syscall(SYS_sendfile, to, from, offset, len);
 }
 
 /* The handlers. */

@@ -73,6 +73,8 @@ typedef struct site {
 site *site_create(const site_options *options);
 /** Give /small.txt another time, so that what is cached of it is stale. */
 void site_touch(const site *s);
+/** Does the file system know no sendfile()? */
+extern bool support_no_sendfile;
 /** What /own does. */
 extern wr_result (*support_handler)(wr_request *r);
 /** Nothing may be left: no connection, no descriptor. */

@@ -9,6 +9,9 @@
  */
 #include "support.h"
 
+#include "wr_file.h"
+#include "wr_object.h"
+
 #include "server/child.h"
 #include "server/stock.h"
 
@@ -1214,6 +1217,126 @@ static void test_stop_asks_for_nothing(void **state)
     assert_true(asked > 8);
 }
 
+static wr_made make_little(wr_request *r, void *baton,
+                           apr_bucket_brigade *piece)
+{
+    (void)r;
+    (void)baton;
+    APR_BRIGADE_INSERT_TAIL(
+        piece, apr_bucket_immortal_create("a little", 8, piece->bucket_alloc));
+    return WR_MADE_LAST;
+}
+
+/** A file in a response of unknown length. */
+static wr_result say_file_in_chunks(wr_request *r)
+{
+    wr_file *file;
+    wr_result result = wr_request_lookup(
+        r, apr_pstrcat(r->pool, r->root->path, "/big.bin", NULL), &file);
+
+    if (result == WR_OK) {
+        wr_request_append_computed(r, make_little, NULL, -1);
+        wr_request_append_file(r, file, 0, BIG_SIZE);
+    }
+    return result;
+}
+
+/** Where a file can't be sent by the kernel it is read, and the client sees no
+ *  difference. */
+static void test_no_sendfile(void **state)
+{
+    static const char *const inputs[] = {
+        GET("/big.bin") GET("/small.txt"), GET("/range") GET("/twice"),
+        GET("/own") GET("/big.bin") GET("/own"),
+        "GET /big.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=70000-170009"
+        "\r\n\r\n" GET("/small.txt")};
+    static const rig_rules rules = {.on_sockets = true, .seed = 3};
+
+    (void)state;
+    support_handler = say_file_in_chunks;
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        site *s = site_create(&kinds[k]);
+
+        for (size_t i = 0; i < COUNT(inputs); i++) {
+            outcome with = drive(s, &friendly, inputs[i], NULL);
+
+            support_no_sendfile = true;
+            expect_same(with, drive(s, &rules, inputs[i], NULL));
+            support_no_sendfile = false;
+            free(with.text);
+        }
+        site_destroy(s);
+    }
+    support_handler = NULL;
+}
+
+/* Memory that is not there: pieces of that size and more. */
+
+enum allocator {
+    BY_MALLOC,
+    BY_CALLOC,
+    BY_REALLOC,
+    ALLOCATORS
+};
+static size_t none_from[ALLOCATORS] = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+
+/* The linker calls these for the C library's, and those by __real_. */
+#define WRAPPED(NAME, PARAMETERS, KIND, SIZE, ARGUMENTS)                   \
+    void *__real_##NAME PARAMETERS;                                        \
+    void *__wrap_##NAME PARAMETERS;                                        \
+    void *__wrap_##NAME PARAMETERS                                         \
+    {                                                                      \
+        return (SIZE) >= none_from[KIND] ? NULL : __real_##NAME ARGUMENTS; \
+    }
+WRAPPED(malloc, (size_t size), BY_MALLOC, size, (size))
+WRAPPED(calloc, (size_t count, size_t size), BY_CALLOC, count *size,
+        (count, size))
+WRAPPED(realloc, (void *p, size_t size), BY_REALLOC, size, (p, size))
+
+/** Serve one client with such a memory; then another, with enough. */
+static void serve_without(const site_options *options, enum allocator kind,
+                          size_t from, const char *input, const char *expected)
+{
+    static const rig_rules rules = {.on_sockets = true};
+    site *s = site_create(options);
+    rig *g;
+
+    free(drive(s, &rules, GET("/memory"), "200 ").text); /* has made a kit */
+    logged_clear();
+    g = rig_create(s, &rules, input, strlen(input));
+    g->output_size = BIG_SIZE + 1000;
+    g->output = malloc(g->output_size);
+    none_from[kind] = from;
+    while (rig_step(g)) {
+    }
+    none_from[kind] = SIZE_MAX;
+    assert_string_equal(
+        read_responses(s->pool, g->output, g->output_len, false), expected);
+    rig_destroy(g);
+    free(drive(s, &rules, input, "200 ").text);
+    site_destroy(s);
+}
+
+/** One client's request does not fit: that one is refused, or gets it in
+ *  another way. */
+static void test_no_memory(void **state)
+{
+    static const site_options holds_all = {.config = "CacheMaxFile 1M\n"};
+    static const site_options plain = {.config = "CacheRevalidate 0\n"};
+    char *fields = malloc(20000), *at = fields;
+
+    (void)state;
+    serve_without(&holds_all, BY_MALLOC, BIG_SIZE, GET("/big.bin"), "200 ");
+    serve_without(&plain, BY_CALLOC, 1, GET("/small.txt"), "503 ");
+    at += sprintf(at, "GET /small.txt HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 0; i < 3; i++) {
+        at += sprintf(at, "X: %06000d\r\n", i);
+    }
+    sprintf(at, "\r\n");
+    serve_without(&plain, BY_REALLOC, 16384, fields, "");
+    free(fields);
+}
+
 static void expect_one_large(rig *g, int number)
 {
     (void)number;
@@ -1266,6 +1389,8 @@ int main(void)
         cmocka_unit_test(test_nothing_waits_for_a_stream),
         cmocka_unit_test(test_stop_asks_for_nothing),
         cmocka_unit_test(test_large_ones_wait),
+        cmocka_unit_test(test_no_sendfile),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
