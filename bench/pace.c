@@ -110,7 +110,8 @@ static uint64_t random_state = 88172645463325252u;
 static volatile sig_atomic_t is_stopped;
 static struct histogram lag; /* of the generator itself */
 static struct {
-    uint64_t offered, done, queued, retries, connections, bytes;
+    uint64_t offered, done, queued, retries, connections;
+    uint64_t bytes; /* received in the time that is measured */
     uint64_t connect, reset, closed, malformed, status, unfinished;
 } n;
 
@@ -319,11 +320,12 @@ static bool parse_head(struct conn *c, const char *end)
  * @return false when the connection has gone or is idle. */
 static bool take(struct conn *c, size_t len)
 {
+    int64_t t = now();
     if (!c->first) {
-        c->first = now();
+        c->first = t;
     }
     c->got += (int64_t)len;
-    n.bytes += len;
+    n.bytes += t >= counts_from && t <= ends ? len : 0;
     if (c->state == BODY) {
         c->left -= (int64_t)len;
     }

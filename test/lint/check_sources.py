@@ -235,8 +235,8 @@ def formatted():
 
 @check("scripts can be read")
 def scripts():
-    for path in (TOP / "start", TOP / "check", TOP / "bootstrap",
-                 TOP / ".ci" / "run", *sorted(TOP.glob("*/*.sh")),
+    for path in (TOP / "start", TOP / "check", TOP / "compare",
+                 TOP / "bootstrap", TOP / ".ci" / "run", *sorted(TOP.glob("*/*.sh")),
                  *sorted(TOP.glob("test/*/*.sh"))):
         plain = path.read_text().startswith("#!/bin/sh")
         result = run("sh" if plain else "bash", "-n", path)

@@ -1,0 +1,51 @@
+"""Medians, spreads and ratios of repeated measurements."""
+
+import statistics
+
+# What is closer than this is equal, however quiet the repetitions were: the
+# speed of a machine drifts by as much between two of them.
+NOISE_FLOOR = 0.05
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def spread(values):
+    """Half the distance from the least to the greatest, as a share of the
+    median; 0 of a single value."""
+    middle = median(values)
+    if len(values) < 2 or middle == 0:
+        return 0.0
+    return (max(values) - min(values)) / 2 / abs(middle)
+
+
+def summary(values):
+    """What a table shows of one quantity's repetitions."""
+    return {"median": median(values), "least": min(values),
+            "greatest": max(values), "count": len(values)}
+
+
+def paired_ratios(above, below):
+    """above / below within each repetition that has both.
+
+    above, below: {repetition: value}.  A ratio to nothing is left out.
+    """
+    return [above[key] / below[key] for key in sorted(above)
+            if key in below and below[key] != 0]
+
+
+def noise(*samples):
+    """The share by which the medians of these may differ and still be equal."""
+    return max([NOISE_FLOOR] + [spread(values) for values in samples])
+
+
+def histogram_share(slots, share):
+    """The value that a share of all do not exceed, of [value, count] pairs."""
+    total = sum(count for _, count in slots)
+    seen = 0
+    for value, count in sorted(slots):
+        seen += count
+        if seen >= share * total:
+            return value
+    return None

@@ -1,0 +1,28 @@
+"""Medians, spreads, ratios, histograms."""
+
+from weircompare import stats
+
+
+def test_spread_is_half_the_width_of_all():
+    assert stats.spread([10]) == 0
+    assert stats.spread([9, 10, 12]) == 0.15
+    assert stats.spread([0, 0]) == 0
+
+
+def test_noise_is_never_below_its_floor():
+    assert stats.noise([100, 101], [99]) == stats.NOISE_FLOOR
+    assert stats.noise([100, 100], [80, 100, 120]) == 0.2
+
+
+def test_ratios_of_what_both_have():
+    assert stats.paired_ratios({0: 10, 1: 30, 3: 1}, {0: 5, 1: 10, 2: 9}) \
+        == [2, 3]
+    assert stats.paired_ratios({0: 1}, {0: 0}) == []
+
+
+def test_shares_of_a_histogram():
+    slots = [[1.0, 90], [5.0, 9], [100.0, 1]]
+    assert stats.histogram_share(slots, 0.5) == 1
+    assert stats.histogram_share(slots, 0.99) == 5
+    assert stats.histogram_share(slots, 0.999) == 100
+    assert stats.histogram_share([], 0.5) is None
