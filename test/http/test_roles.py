@@ -1,0 +1,135 @@
+"""Who does what: the threads of each architecture, by what they ask the kernel.
+
+Who accepts, receives, opens files and sends, small and large, cached or not, and
+one that makes whoever opens it wait.
+"""
+
+import re
+
+import pytest
+
+import tree
+from gate import Gates
+from strace import Trace
+from conftest import wait_for
+
+BIG = bytes(range(256)) * 1024
+ACCEPT = ("accept", "accept4")
+RECEIVE = ("recvfrom", "recvmsg", "read", "readv")
+SEND = ("sendto", "sendmsg", "write", "writev", "sendfile", "splice")
+OPEN = ("open", "openat", "openat2")
+
+CONFIG = """
+Processes 1
+KeepAliveTimeout 60
+<MPM mt>
+    ThreadsPerChild 6
+</MPM>
+<MPM proactor>
+    CallThreads 3
+</MPM>
+"""
+
+
+def peer_port(call, port):
+    """The client's, of a call on a connection to a listener's port."""
+    found = re.search(rf"<TCP(?:v6)?:\[\S*?:{port}->\S*?:(\d+)\]>",
+                      f"{call.args} = {call.result}")
+    return found and found[1]
+
+
+def serve_a_few(server):
+    """Small and large, cached and not, connections at the same time."""
+    clients = [server.connect(deadline=30) for _ in range(4)]
+    for i, client in enumerate(clients):
+        server.put(f"fresh{i}", b"fresh")
+        for target, body in (("/hello.txt", tree.HELLO), ("/big", BIG),
+                             (f"/fresh{i}", b"fresh")):
+            client.request("GET", target)
+            assert client.read_response().body == body
+    for client in clients:
+        client.request("GET", "/hello.txt", ["Connection: close"])
+        assert client.read_response().body == tree.HELLO
+        client.expect_close()
+        client.close()
+
+
+def serve_one_from_a_slow_disk(server):
+    with Gates() as gates:
+        gates.shut(server.put("slow", b"slow"))
+        with server.connect(deadline=30) as client:
+            client.request("GET", "/slow")
+            wait_for(lambda: gates.waiting() == 1)
+            gates.open()
+            assert client.read_response().body == b"slow"
+
+
+def threads_of(calls, names):
+    return {call.thread for call in calls if call.name in names}
+
+
+def one_thread_does_it_all(trace, port):
+    """SPED: from accepting to sending, and the files."""
+    one = threads_of(trace.calls, ACCEPT)
+    assert len(one) == 1
+    for names in (RECEIVE, SEND):
+        assert threads_of(trace.to_clients, names) == one
+    assert threads_of(trace.calls, OPEN) == one
+
+
+def who_accepts_answers(trace, port):
+    """MP, MT: a connection stays with one process or thread, which opens and
+    sends, and several do so."""
+    accepted = {peer_port(call, port): call.thread
+                for call in trace.to_clients if call.name in ACCEPT}
+    assert len(accepted) == 5
+    assert len(set(accepted.values())) >= 4
+    for call in trace.to_clients:
+        assert call.thread == accepted[peer_port(call, port)], call
+    assert threads_of(trace.to_clients, SEND) == set(accepted.values())
+    assert threads_of(trace.calls, OPEN) <= set(accepted.values())
+
+
+def main_never_waits(trace, port):
+    """AMPED: one thread does it all but what may wait for a disk, which helpers
+    do, and nothing else."""
+    main = trace.thread("weir:amped")
+    for call in trace.to_clients:
+        assert call.thread == main, call
+    for call in trace.calls:
+        if call.thread == main and call.name in OPEN:
+            assert "RESOLVE_CACHED" in call.args, call
+    helpers = {thread for thread, name in trace.names.items()
+               if name.startswith("weir:helper")}
+    assert threads_of(trace.calls, OPEN) - {main} <= helpers
+
+
+def kernel_does_it(trace, port):
+    """Proactor: one thread asks by the ring.  Nothing is accepted, received or
+    sent by a call, and none that may wait opens a file in this thread."""
+    main = trace.thread("weir:proactor")
+    assert main in threads_of(trace.calls, ("io_uring_enter",))
+    assert not threads_of(trace.calls, ACCEPT)
+    assert not threads_of(trace.to_clients, RECEIVE + SEND)
+    for call in trace.calls:
+        if call.thread == main and call.name in OPEN:
+            assert "RESOLVE_CACHED" in call.args, call
+
+
+ROLES = {"sped": one_thread_does_it_all, "mt": who_accepts_answers,
+         "mp": who_accepts_answers, "amped": main_never_waits,
+         "proactor": kernel_does_it}
+
+
+def test_who_does_what(weir, mpm):
+    if mpm not in ROLES:
+        pytest.skip(f"not of {mpm}")
+    server = weir(CONFIG)
+    server.put("big", BIG)
+    serve_a_few(server)
+    with Trace(server) as trace:
+        serve_a_few(server)
+        serve_one_from_a_slow_disk(server)
+    trace.to_clients = [call for call in trace.calls
+                        if peer_port(call, server.port)]
+    ROLES[mpm](trace, server.port)
