@@ -90,6 +90,8 @@ def pytest_addoption(parser):
                     help="the MPM to serve by (hybrid), or a variant of it")
     group.addoption("--keep", action="store_true",
                     help="keep the servers' folders")
+    group.addoption("--long", action="store_true",
+                    help="tests of chance last a minute, not three seconds")
 
 
 def pytest_configure(config):
@@ -530,6 +532,12 @@ def module_weir(request, install, variant, session_dir):
                       make_workdir(session_dir, request.module.__name__))
     yield factory
     factory.finish()
+
+
+@pytest.fixture(scope="session")
+def seconds_of_chaos(request):
+    """How long a test of chance lasts."""
+    return 60.0 if request.config.getoption("--long") else 3.0
 
 
 @pytest.fixture
