@@ -34,6 +34,7 @@ struct wr_file {
     bool is_regular;
     uint8_t residency; /**< as its root's, or its own file system's */
     bool is_read;      /**< sendfile() can't; atomic, as residency is */
+    bool was_resident; /**< in memory when last asked; atomic, too */
     int64_t size;
     apr_time_t mtime;
     int64_t mtime_ns, ctime_ns;

@@ -66,6 +66,52 @@ bool wr__file_is_whole(const wr_file *file)
     return fstat(file->fd, &st) == 0 && st.st_size >= file->size;
 }
 
+/** All of a range, read without waiting, in steps of what the kernel reads
+ * ahead at most.  Where something is missing the kernel fetches it at once and
+ * in one piece, which for a disk is one request; after probe() it would be a
+ * few pages now, and the rest in another when an op asks for it. */
+static int probe_whole(const wr_file *file, int64_t offset, size_t len)
+{
+    char bytes[16384];
+    struct iovec iov[8];
+
+    while (len > 0) {
+        size_t asked = 0;
+        int count = 0;
+        ssize_t n;
+
+        for (; count < 8 && asked < len; count++) {
+            size_t left = len - asked;
+
+            iov[count].iov_base = bytes;
+            iov[count].iov_len = left < sizeof(bytes) ? left : sizeof(bytes);
+            asked += iov[count].iov_len;
+        }
+        n = preadv2(file->fd, iov, count, offset, RWF_NOWAIT);
+        if (n != (ssize_t)asked) {
+            return n < 0 ? errno : EAGAIN;
+        }
+        offset += n;
+        len -= asked;
+    }
+    return 0;
+}
+
+/** A file that was in memory when last asked is likely to be there still. */
+static int probe_range(const wr_file *file, int64_t offset, size_t len)
+{
+    int error;
+
+    if (!__atomic_load_n(&file->was_resident, __ATOMIC_RELAXED)) {
+        return probe_whole(file, offset, len);
+    }
+    error = probe(file, offset);
+    if (error == 0 && len > 1) {
+        error = probe(file, offset + (int64_t)len - 1);
+    }
+    return error;
+}
+
 bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)
 {
     int error;
@@ -78,14 +124,15 @@ bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len)
     default:
         break;
     }
-    error = probe(file, offset);
-    if (error == 0 && len > 1) {
-        error = probe(file, offset + (int64_t)len - 1);
-    }
+    error = probe_range(file, offset, len);
     if (error == EOPNOTSUPP) {
         __atomic_store_n(&file->residency, (uint8_t)WR_RESIDENT_NEVER,
                          __ATOMIC_RELAXED);
         return false;
+    }
+    if (__atomic_load_n(&file->was_resident, __ATOMIC_RELAXED)
+        != (error == 0)) {
+        __atomic_store_n(&file->was_resident, error == 0, __ATOMIC_RELAXED);
     }
     return error == 0;
 }
