@@ -41,7 +41,12 @@
       "time in calls that may wait for a disk")                                \
     X(HAND_OVERS, "hand_overs", COUNTER, "",                                   \
       "connections given to another thread")                                   \
-    X(WAKE_UPS, "wake_ups", COUNTER, "", "sleeping threads woken")
+    X(WAKE_UPS, "wake_ups", COUNTER, "", "sleeping threads woken")             \
+    X(HELPERS, "helpers", GAUGE, "", "helpers, processes or threads")          \
+    X(HELPER_JOBS, "helper_jobs", COUNTER, "", "ops given to helpers")         \
+    X(HELPER_WAIT_NS, "helper_wait_ns", COUNTER, "ns",                         \
+      "time in which ops waited for a helper to be free")                      \
+    X(HELPER_DEATHS, "helper_deaths", COUNTER, "", "helper processes that died")
 
 #define WR_BOARD_ENUM(NUMBER, NAME, KIND, UNIT, HELP) WR_N_##NUMBER,
 typedef enum wr_counter {

@@ -22,8 +22,9 @@ enum {
     WR_MPM_CALLS_INLINE = 2, /**< ops run where they are wanted, so asking
                                   first whether they would block is idle */
     WR_MPM_COMPLETION = 4,   /**< sends spans itself, by completions */
-    WR_MPM_PROCESS = 8       /**< a connection has a process to itself, so the
+    WR_MPM_PROCESS = 8,      /**< a connection has a process to itself, so the
                                   MPM says how many there are: scale() */
+    WR_MPM_HELPERS = 16      /**< asks for helper processes: wr_helper.h */
 };
 
 /** How many processes a configuration asks for, and writers of logs. */

@@ -2,7 +2,7 @@
  * wr_op.h - what may block: an operation that a connection wants to be run
  * somewhere where waiting does no harm.
  *
- * An op owns its arguments.  The first five kinds are plain data below
+ * An op owns its arguments.  All kinds but the last are plain data below
  * directories opened at start, so another process can run them and they can be
  * run again; WR_OP_FUNC runs in a thread of this process.
  */
@@ -22,6 +22,8 @@ typedef enum wr_op_kind {
     WR_OP_READ,   /**< read a range of fd into buf: done */
     WR_OP_WRITE,  /**< write buf to a place in fd; into a new file without a
                        name below the directory path if fd is -1: fd */
+    WR_OP_LIST,   /**< list the directory path below dir, len entries at most,
+                       into a file in memory: fd, done; see wr_listed */
     WR_OP_FUNC    /**< call func(op) */
 } wr_op_kind;
 
@@ -39,25 +41,51 @@ typedef enum wr_op_kind {
 #define WR_OP_STAT_FLAGS   (O_PATH | O_CLOEXEC)
 
 struct wr_op {
-    wr_task task; /**< the MPM's, from take to finish */
-    wr_op *next;  /**< the machine's */
+    wr_task task;      /**< the MPM's, from take to finish */
+    int64_t queued_ns; /**< likewise */
+    wr_op *next;       /**< the machine's */
     wr_conn *conn;
     wr_op_kind kind;
     uint8_t tries;        /**< how often it was run */
     _Atomic bool is_done; /**< finished */
     apr_status_t status;  /**< result */
-    int dir;              /**< LOOKUP, STAT: a directory's descriptor */
-    uint64_t resolve;     /**< LOOKUP, STAT: openat2's RESOLVE_* bits */
-    const char *path;     /**< LOOKUP, STAT: relative, "." for dir itself */
-    int fd;         /**< PAGE, READ, WRITE: the file.  LOOKUP, WRITE: result */
+    int dir;              /**< LOOKUP, STAT, LIST: a directory's descriptor */
+    uint64_t resolve;     /**< LOOKUP, STAT, LIST: openat2's RESOLVE_* bits */
+    const char *path; /**< LOOKUP, STAT, LIST: relative, "." for dir itself */
+    int fd; /**< PAGE, READ, WRITE: the file.  LOOKUP, WRITE, LIST: result */
     int64_t offset; /**< PAGE, READ, WRITE */
-    size_t len;     /**< PAGE, READ, WRITE */
+    size_t len;     /**< PAGE, READ, WRITE: bytes.  LIST: entries at most */
     void *buf;      /**< READ, WRITE */
-    size_t done;    /**< READ: result */
+    size_t done;    /**< READ: result.  LIST: entries, one more than len if
+                         there are more */
     struct stat st; /**< LOOKUP, STAT: result */
     apr_status_t (*func)(wr_op *op); /**< FUNC; its return is the status */
     void *arg;                       /**< FUNC */
 };
+
+/**
+ * What LIST says of an entry: one after the other, each @a size bytes, which
+ * is a multiple of 8.  "." and ".." are left out, and what is neither a file
+ * nor a directory, can't be read, or is a link that may not be followed; of
+ * other links, what they lead to.
+ */
+typedef struct wr_listed {
+    uint32_t size; /**< of the entry, its name and all */
+    uint32_t mode; /**< as st_mode */
+    int64_t bytes;
+    int64_t mtime_s; /**< seconds since 1970 */
+    char name[];     /**< ended by a NUL */
+} wr_listed;
+
+/**
+ * Do it here and now if that needs no waiting, as far as the kernel can tell.
+ *
+ * @return APR_SUCCESS: it is run.  APR_EAGAIN: it would block.  APR_ENOTIMPL:
+ *         that can't be told, for this kind or on its file system.  The op is
+ *         as before then, but for @a tries.
+ * @thread any.
+ */
+WR_API apr_status_t wr_op_try(wr_op *op);
 
 /**
  * Do it here and now, and wait as long as it takes.
@@ -66,6 +94,10 @@ struct wr_op {
  * @thread any; for all but FUNC, any process that has the descriptors.
  */
 WR_API void wr_op_run(wr_op *op);
+
+/** The same, in a thread that others may wait for: counted as blocking
+ *  (wr_board.h), and the clock is looked at afterwards. */
+WR_API void wr_op_run_timed(wr_op *op, wr_thread *self);
 
 /**
  * Hand a run op (or one that could not be run: status set) back to its

@@ -9,11 +9,11 @@
 #include "child.h"
 #include "log_program.h"
 #include "title.h"
+#include "user.h"
 
 #include "wr_log.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,36 +81,11 @@ static void ignore_the_masters_signals(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
-static apr_status_t become_user(const wr__config *config)
-{
-    const char *user = config->user;
-    int failed;
-
-    if (user == NULL || user[0] == '#') {
-        gid_t group = config->gid;
-        failed = setgroups(1, &group);
-    }
-    else {
-        failed = initgroups(user, config->gid);
-    }
-    if (failed || setgid(config->gid) != 0 || setuid(config->uid) != 0) {
-        return errno;
-    }
-    if (config->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
-        return APR_EGENERAL; /* the privileges came back */
-    }
-    return APR_SUCCESS;
-}
-
 static bool drop_privileges(const wr__config *config)
 {
-    apr_status_t rv = APR_SUCCESS;
-    if (geteuid() == 0) {
-        rv = become_user(config);
-    }
-    if (rv == APR_SUCCESS && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        rv = errno;
-    }
+    wr__user user;
+    wr__user_init(&user, config->user, config->uid, config->gid);
+    apr_status_t rv = wr__user_become(&user);
     if (rv != APR_SUCCESS) {
         wr_log_error(NULL, WR_LOG_CRIT, rv, "could not become user %s",
                      config->user != NULL ? config->user : "(none)");

@@ -38,6 +38,8 @@
 /* For programs to take the last lines; and how often they are offered. */
 #define FINISH_LIMIT (3 * WR_SEC)
 #define FINISH_TURN  (10 * WR_MS)
+/* Between tries to have a spawner. */
+#define SPAWNER_PAUSE WR_SEC
 
 typedef enum generation_phase {
     STARTING,
@@ -55,7 +57,8 @@ typedef struct generation {
     phase phase;
     int signal_fd;
     int64_t next_flush;
-    int64_t deadline; /* of DRAINING: stop; STOPPING: kill; FINISHING: end */
+    int64_t spawner_due; /* not started anew before */
+    int64_t deadline;    /* of DRAINING: stop; STOPPING: kill; FINISHING: end */
     int exit_status;
 } generation;
 
@@ -278,6 +281,22 @@ static int milliseconds_to_next(const generation *g)
     return left > 0 ? (int)((left + WR_MS - 1) / WR_MS) : 0;
 }
 
+/* Children that wait for helpers need one. */
+static void keep_spawner(generation *g)
+{
+    int64_t now = now_ns();
+    if (!wr__spawner_is_missed() || now < g->spawner_due) {
+        return;
+    }
+    apr_status_t rv = wr__spawner_start();
+    if (rv != APR_SUCCESS) {
+        wr_log_error(NULL, WR_LOG_ERROR, rv,
+                     "could not start the spawner again; next try in %d s",
+                     (int)(SPAWNER_PAUSE / WR_SEC));
+    }
+    g->spawner_due = now + SPAWNER_PAUSE;
+}
+
 static void wait_and_read(generation *g)
 {
     struct pollfd fds[3] = {
@@ -289,6 +308,7 @@ static void wait_and_read(generation *g)
         read_notes(g);
     }
     wr__log_programs_turn();
+    keep_spawner(g);
 }
 
 static void keep_children(generation *g)

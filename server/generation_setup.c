@@ -8,13 +8,16 @@
 
 #include "generation_children.h"
 #include "generation_spawner.h"
+#include "helper_main.h"
 #include "hook.h"
 #include "http_conn.h"
 #include "listen.h"
 #include "log_program.h"
 #include "log_ring.h"
 #include "pid_file.h"
+#include "user.h"
 
+#include "wr_helper.h"
 #include "wr_log.h"
 #include "wr_mpm.h"
 
@@ -141,6 +144,7 @@ static void set_log_level(const wr__config *config)
  * to start, so that it is one process if it can be. */
 static apr_status_t start_spawner(const wr__setup_options *options)
 {
+    wr__spawner_helper(wr__helper_main);
     if (options->is_detached) {
         wr__spawner_quiet();
     }
@@ -159,6 +163,27 @@ static int count_writers(const wr__config *config)
     wr_mpm_scale scale;
     wr__children_scale(&scale, config);
     return wr__children_places(&scale, config) * scale.writers;
+}
+
+/* Helpers are the children's: they are the same user. */
+static apr_status_t open_door(const wr__config *config,
+                              const wr__setup_options *options)
+{
+    wr_mpm_scale scale;
+    wr__user user;
+
+    if (!(config->mpm->traits & WR_MPM_HELPERS)) {
+        return APR_SUCCESS;
+    }
+    wr__user_init(&user, config->user, config->uid, config->gid);
+    wr__children_scale(&scale, config);
+    apr_status_t rv = wr__spawner_open_door(
+        &user, wr__children_places(&scale, config) * WR_HELPERS_MAX,
+        options->is_single);
+    if (rv != APR_SUCCESS) {
+        fprintf(options->config->errors, "could not prepare for helpers\n");
+    }
+    return rv;
 }
 
 apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
@@ -198,5 +223,8 @@ apr_status_t wr__setup_run(wr__setup *setup, const wr__setup_options *options,
         rv = wr__log_rings_create(pool, count_writers(setup->config));
     }
     set_log_level(setup->config);
+    if (rv == APR_SUCCESS) {
+        rv = open_door(setup->config, options);
+    }
     return rv;
 }

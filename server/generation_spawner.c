@@ -17,26 +17,34 @@
 static int channel = -1;
 static pid_t spawner_pid;
 static bool is_quiet;
+static wr__helper_fn *helper;
+
+/* For helpers: the children's end, and the spawner's, which is kept for the
+ * next one.  What was asked for while there was none waits in between. */
+static int door[2] = {-1, -1};
+static wr__spawn_helpers helpers;
+
+void wr__spawner_helper(wr__helper_fn *what)
+{
+    helper = what;
+}
 
 void wr__spawner_quiet(void)
 {
     is_quiet = true;
 }
 
-apr_status_t wr__spawner_start(void)
+static apr_status_t fork_spawner(void)
 {
     pid_t self = getpid();
     int ends[2];
 
-    if (channel >= 0) {
-        return APR_SUCCESS;
-    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return errno;
     }
     pid_t pid = fork();
     if (pid == 0) {
-        wr__spawner_main(ends[1], self, is_quiet);
+        wr__spawner_main(ends[1], self, is_quiet, helper);
     }
     apr_status_t rv = pid < 0 ? errno : APR_SUCCESS;
     close(ends[1]);
@@ -134,6 +142,67 @@ static apr_status_t send_message(message *m, const int *fds)
     return APR_SUCCESS;
 }
 
+/** Who helpers are, and where they are asked for. */
+static apr_status_t tell_of_door(void)
+{
+    static message m;
+
+    m.head = (wr__spawn_request){.kind = WR__SPAWN_HELPERS};
+    memcpy(m.text, &helpers, sizeof(helpers));
+    m.len = sizeof(helpers);
+    return send_message(&m, (const int[3]){door[1], -1, -1});
+}
+
+apr_status_t wr__spawner_start(void)
+{
+    if (channel >= 0) {
+        return APR_SUCCESS;
+    }
+    apr_status_t rv = fork_spawner();
+    if (rv == APR_SUCCESS && door[1] >= 0) {
+        rv = tell_of_door();
+    }
+    return rv;
+}
+
+static void close_door(int i)
+{
+    if (door[i] >= 0) {
+        close(door[i]);
+        door[i] = -1;
+    }
+}
+
+apr_status_t wr__spawner_open_door(const wr__user *user, int max, bool is_asker)
+{
+    apr_status_t rv = wr__spawner_start();
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, door) != 0) {
+        return errno;
+    }
+    memset(&helpers, 0, sizeof(helpers)); /* all of it travels */
+    helpers.user = *user;
+    helpers.max = max;
+    rv = tell_of_door();
+    if (rv != APR_SUCCESS || is_asker) {
+        close_door(1);
+    }
+    return rv;
+}
+
+int wr__spawner_door(void)
+{
+    return door[0];
+}
+
+bool wr__spawner_is_missed(void)
+{
+    return channel < 0 && door[1] >= 0;
+}
+
 apr_status_t wr__spawner_ask(uint32_t id, const wr__command *command)
 {
     static message m;
@@ -148,6 +217,15 @@ apr_status_t wr__spawner_ask(uint32_t id, const wr__command *command)
     return send_message(&m, command->fds);
 }
 
+/** The channel is at its end, or is not needed any more. */
+static void bury(void)
+{
+    close(channel);
+    channel = -1;
+    while (waitpid(spawner_pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
 apr_status_t wr__spawner_read(wr__spawn_note *note)
 {
     if (channel < 0) {
@@ -160,7 +238,7 @@ apr_status_t wr__spawner_read(wr__spawn_note *note)
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return APR_EAGAIN;
     }
-    wr__spawner_finish();
+    bury();
     return APR_EOF;
 }
 
@@ -175,14 +253,14 @@ void wr__spawner_forget(void)
         close(channel);
         channel = -1;
     }
+    close_door(1);
 }
 
 void wr__spawner_finish(void)
 {
-    if (channel < 0) {
-        return;
-    }
-    wr__spawner_forget();
-    while (waitpid(spawner_pid, NULL, 0) < 0 && errno == EINTR) {
+    close_door(0);
+    close_door(1);
+    if (channel >= 0) {
+        bury();
     }
 }

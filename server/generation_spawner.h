@@ -22,6 +22,9 @@ typedef struct wr__command {
 /** Spawners to be forked, and programs, do not speak to standard error. */
 void wr__spawner_quiet(void);
 
+/** What helpers of spawners to be forked do. */
+void wr__spawner_helper(wr__helper_fn *helper);
+
 /** Fork the spawner, unless there is one.  Before any thread, connection or
  *  child; wr__spawner_ask() does it by itself if it has to. */
 apr_status_t wr__spawner_start(void);
@@ -43,6 +46,21 @@ apr_status_t wr__spawner_ask(uint32_t id, const wr__command *command);
  *         there is none from now on, and what it had started lives on alone.
  */
 apr_status_t wr__spawner_read(wr__spawn_note *note);
+
+/**
+ * From now on processes that are forked from this one may ask for helpers, at
+ * the door: who run as @a user, at most @a max at a time.  Also of a spawner
+ * that has to be forked anew.
+ *
+ * @param is_asker the calling process itself asks, too, and has no parent that
+ *        would see to a new spawner: the door is shut with the spawner.
+ */
+apr_status_t wr__spawner_open_door(const wr__user *user, int max,
+                                   bool is_asker);
+/** Where helpers are asked for (wr__helper_request), or -1. */
+int wr__spawner_door(void);
+/** Is there no spawner, though helpers may be asked for? */
+bool wr__spawner_is_missed(void);
 
 /** Readable when there is something to read; -1: no spawner. */
 int wr__spawner_fd(void);

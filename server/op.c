@@ -6,12 +6,15 @@
  */
 #include "wr_op.h"
 
+#include "wr_board.h"
 #include "wr_conn.h"
 
+#include "list.h"
 #include "open.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -105,10 +108,70 @@ void wr_op_run(wr_op *op)
     case WR_OP_WRITE:
         op->status = write_range(op);
         break;
+    case WR_OP_LIST:
+        op->status = wr__list(op);
+        break;
     case WR_OP_FUNC:
         op->status = op->func(op);
         break;
     }
+}
+
+/** Read what is in memory. */
+static apr_status_t try_to_read(wr_op *op)
+{
+    op->done = 0;
+    while (op->done < op->len) {
+        struct iovec iov = {(char *)op->buf + op->done, op->len - op->done};
+        ssize_t n = preadv2(op->fd, &iov, 1, op->offset + (int64_t)op->done,
+                            RWF_NOWAIT);
+
+        if (n < 0) {
+            return errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        op->done += (size_t)n;
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t wr_op_try(wr_op *op)
+{
+    apr_status_t status;
+
+    if (op->kind == WR_OP_LOOKUP) {
+        status = wr__open_below(op->dir, op->path, op->resolve | RESOLVE_CACHED,
+                                &op->fd, &op->st);
+    }
+    else if (op->kind == WR_OP_READ) {
+        status = try_to_read(op);
+    }
+    else {
+        return APR_ENOTIMPL;
+    }
+    if (status == EAGAIN) {
+        return APR_EAGAIN;
+    }
+    if (status == EINVAL || status == EOPNOTSUPP) {
+        return APR_ENOTIMPL; /* the kernel, or the file system, can't tell */
+    }
+    op->tries++;
+    op->status = status;
+    return APR_SUCCESS;
+}
+
+void wr_op_run_timed(wr_op *op, wr_thread *self)
+{
+    int64_t before;
+
+    wr_thread_tick(self);
+    before = self->now_ns;
+    wr_op_run(op);
+    wr_thread_tick(self);
+    wr_count(self, WR_N_BLOCKING_CALLS, 1);
+    wr_count(self, WR_N_BLOCKED_NS, self->now_ns - before);
 }
 
 bool wr_op_finish(wr_op *op)

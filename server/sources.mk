@@ -6,6 +6,7 @@ server_sources = \
     server/cache.c \
     server/channel.c \
     server/child.c \
+    server/child_helper.c \
     server/child_process.c \
     server/compute.c \
     server/config_absent.c \
@@ -28,6 +29,8 @@ server_sources = \
     server/generation_main.c \
     server/generation_setup.c \
     server/generation_spawner.c \
+    server/helper_main.c \
+    server/helper_wire.c \
     server/hook.c \
     server/http_body.c \
     server/http_conditional.c \
@@ -35,6 +38,7 @@ server_sources = \
     server/http_parse.c \
     server/http_range.c \
     server/http_status.c \
+    server/list.c \
     server/listen.c \
     server/log_error.c \
     server/log_pipe.c \
@@ -62,7 +66,8 @@ server_sources = \
     server/stock.c \
     server/stream.c \
     server/thread.c \
-    server/title.c
+    server/title.c \
+    server/user.c
 
 nodist_libweir_a_SOURCES = no_modules.c
 libweir_a_SOURCES = $(server_sources)

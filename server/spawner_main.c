@@ -1,11 +1,13 @@
 /*
- * spawner_main.c - the process that starts programs, and nothing else.
+ * spawner_main.c - the process that starts programs and helpers, and does
+ * nothing else.
  *
  * The spawner's one thread.  It was forked by a generation that had no thread,
  * no connection and no child yet, and has closed all descriptors but the first
  * three and its socket; what a program needs besides travels with the request
- * for it.  So no program ever inherits a listener or a client.  It keeps the
- * privileges of the start and gives them to what it starts.
+ * for it.  So no program and no helper ever inherits a listener or a client.
+ * It keeps the privileges of the start and gives them to the programs that the
+ * generation wants; a helper loses them before it looks at anything.
  *
  * A program is in a process group of its own: a terminal's Ctrl-C is not for
  * it, and it is told to end together with what it has started.  It is expected
@@ -49,6 +51,10 @@ typedef struct command {
 typedef struct spawner {
     command commands[WR__SPAWN_COMMANDS_MAX];
     size_t count;
+    int door; /* where children ask for helpers; -1: nowhere */
+    wr__spawn_helpers helpers;
+    wr__helper_fn *helper;
+    int helper_count;
     int signal_fd;
     bool is_ending;
     int64_t deadline; /* when is_ending: the next signal */
@@ -182,6 +188,72 @@ static void carry_out(spawner *s, const order *o)
     tell(note);
 }
 
+/* Helpers. */
+
+static void start_helper(spawner *s, int socket, uint32_t number)
+{
+    pid_t self = getpid();
+    pid_t pid = s->helper_count < s->helpers.max ? fork() : -1;
+
+    if (pid == 0) {
+        s->helper(socket, (int)(number % 10000), self, &s->helpers.user);
+        _exit(EXIT_FAILURE);
+    }
+    if (pid > 0) {
+        s->helper_count++;
+    }
+    /* Without one, who asked sees the end of its socket. */
+}
+
+/* What comes in here may be anything. */
+static void answer_door(spawner *s)
+{
+    wr__helper_request request;
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.space,
+                         .msg_controllen = sizeof(control.space)};
+    int socket = -1;
+
+    ssize_t len = recvmsg(s->door, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (len == 0) {
+        close(s->door);
+        s->door = -1;
+    }
+    if (len <= 0) {
+        return;
+    }
+    struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+    if (header != NULL && header->cmsg_type == SCM_RIGHTS) {
+        memcpy(&socket, CMSG_DATA(header), sizeof(int));
+    }
+    if (socket >= 0) {
+        if (len == (ssize_t)sizeof(request)) {
+            start_helper(s, socket, request.number);
+        }
+        close(socket);
+    }
+}
+
+/* The generation says who helpers are, and where they are asked for. */
+static void open_door(spawner *s, const order *o, const char *text, size_t len)
+{
+    if (o->fds[0] < 0 || len != sizeof(s->helpers) || !s->helper) {
+        return;
+    }
+    memcpy(&s->helpers, text, sizeof(s->helpers));
+    s->helpers.user.name[WR__USER_NAME_MAX - 1] = '\0';
+    if (s->door >= 0) {
+        close(s->door);
+    }
+    s->door = fcntl(o->fds[0], F_DUPFD_CLOEXEC, SOCKET + 1);
+}
+
 /* Requests. */
 
 /* The descriptors that came along, at the places that the head names. */
@@ -248,7 +320,10 @@ static void read_request(spawner *s)
         return;
     }
     take_fds(&o, &msg);
-    if (parse(&o, text, (size_t)len - sizeof(o.head))) {
+    if (o.head.kind == WR__SPAWN_HELPERS) {
+        open_door(s, &o, text, (size_t)len - sizeof(o.head));
+    }
+    else if (parse(&o, text, (size_t)len - sizeof(o.head))) {
         carry_out(s, &o);
     }
     else {
@@ -265,16 +340,19 @@ static void reap(spawner *s)
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < s->count; i++) {
-            if (s->commands[i].pid == pid) {
-                tell((wr__spawn_note){.kind = WR__SPAWN_ENDED,
-                                      .id = s->commands[i].id,
-                                      .pid = pid,
-                                      .status = status});
-                s->commands[i] = s->commands[--s->count];
-                break;
-            }
+        size_t i = 0;
+        while (i < s->count && s->commands[i].pid != pid) {
+            i++;
         }
+        if (i == s->count) {
+            s->helper_count--; /* who used it has seen its socket's end */
+            continue;
+        }
+        tell((wr__spawn_note){.kind = WR__SPAWN_ENDED,
+                              .id = s->commands[i].id,
+                              .pid = pid,
+                              .status = status});
+        s->commands[i] = s->commands[--s->count];
     }
 }
 
@@ -339,10 +417,12 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void wr__spawner_main(int socket, pid_t parent, bool is_quiet)
+void wr__spawner_main(int socket, pid_t parent, bool is_quiet,
+                      wr__helper_fn *helper)
 {
-    static spawner s;
+    static spawner s = {.door = -1};
 
+    s.helper = helper;
     wr__title_set("weir: spawner");
     if (socket != SOCKET) {
         dup2(socket, SOCKET);
@@ -359,13 +439,17 @@ void wr__spawner_main(int socket, pid_t parent, bool is_quiet)
         _exit(EXIT_FAILURE);
     }
     while (!s.is_ending || s.count > 0) {
-        struct pollfd fds[2] = {
+        struct pollfd fds[3] = {
             {.fd = s.signal_fd, .events = POLLIN},
-            {.fd = s.is_ending ? -1 : SOCKET, .events = POLLIN}};
-        poll(fds, 2, milliseconds_left(&s));
+            {.fd = s.is_ending ? -1 : SOCKET, .events = POLLIN},
+            {.fd = s.is_ending ? -1 : s.door, .events = POLLIN}};
+        poll(fds, 3, milliseconds_left(&s));
         read_signals(&s);
         if (fds[1].revents != 0 && !s.is_ending) {
             read_request(&s);
+        }
+        if (fds[2].revents != 0 && !s.is_ending) {
+            answer_door(&s);
         }
         keep_deadline(&s);
     }

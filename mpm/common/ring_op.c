@@ -41,6 +41,7 @@ wr__ring_op_state wr__ring_op_start(wr__ring *ring, wr_op *op, unsigned kind)
         read_on(ring, op, kind);
         break;
     case WR_OP_WRITE:
+    case WR_OP_LIST:
     case WR_OP_FUNC:
         return WR__RING_OP_REFUSED;
     }

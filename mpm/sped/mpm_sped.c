@@ -28,9 +28,8 @@ static void call(wr__loop *l, wr_conn *c)
 {
     wr_op *op = wr_conn_take_op(c);
 
-    wr_op_run(op);
+    wr_op_run_timed(op, l->self);
     wr_op_finish(op);
-    wr_thread_tick(l->self);
 }
 
 /** Carry a connection on as far as it goes.  It may be gone afterwards. */

@@ -164,6 +164,14 @@ def end_with_us():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+HELPER = "weir:helper"  # and a number: who runs ops for a child
+
+
+def is_child(name):
+    """Does a process of that name serve?"""
+    return not name.startswith(("weir: ", HELPER))
+
+
 def processes_of(session):
     """pid: (parent, name) of a session's processes that still run."""
     found = {}

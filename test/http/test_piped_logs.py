@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from client import make_request, side_by_side
-from conftest import free_ports, processes_of, wait_for
+from conftest import HELPER, free_ports, processes_of, wait_for
 from test_process import detached  # noqa: F401  a fixture
 
 SPAWNER = "weir: spawner"
@@ -156,6 +156,21 @@ def test_what_a_program_says_is_in_the_error_log(weir):
     wait_for(lambda: "said by it" in server.error_log())
 
 
+def sockets(pid):
+    """Those that a process holds."""
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}")
+             for fd in os.listdir(f"/proc/{pid}/fd")]
+    return {link for link in links if link.startswith("socket:")}
+
+
+def tcp_sockets():
+    """All there are: listeners and connections."""
+    lines = [line for name in ("tcp", "tcp6")
+             for line in open(f"/proc/net/{name}",
+                              encoding="ascii").readlines()[1:]]
+    return {f"socket:[{line.split()[9]}]" for line in lines}
+
+
 def test_a_program_inherits_no_listener_and_no_client(weir):
     """The first one, and one that is started while clients are served."""
     server = weir('CustomLog "|$ls -l /proc/self/fd >>logs/fds; echo $$ '
@@ -184,9 +199,9 @@ def test_a_program_inherits_no_listener_and_no_client(weir):
         else:
             assert target.endswith("/logs/error.log")
     spawner, = named(server, SPAWNER)
-    links = [os.readlink(f"/proc/{spawner}/fd/{fd}")
-             for fd in os.listdir(f"/proc/{spawner}/fd")]
-    assert sum(link.startswith("socket:") for link in links) == 1
+    # the generation's, and where children ask for helpers
+    assert len(sockets(spawner)) == (2 if server.mpm == "amped" else 1)
+    assert not sockets(spawner) & tcp_sockets()
 
 
 def test_children_do_not_hold_what_is_the_generations(weir):
@@ -200,10 +215,8 @@ def test_children_do_not_hold_what_is_the_generations(weir):
     assert children
     for child in children:
         modes = []
-        sockets = 0
         for fd in os.listdir(f"/proc/{child}/fd"):
             link = os.readlink(f"/proc/{child}/fd/{fd}")
-            sockets += link.startswith("socket:")
             if link == pipe:
                 with open(f"/proc/{child}/fdinfo/{fd}",
                           encoding="ascii") as f:
@@ -211,7 +224,9 @@ def test_children_do_not_hold_what_is_the_generations(weir):
                                                f.read())[1], 8))
         assert [mode & 3 for mode in modes] == [os.O_WRONLY]
         assert all(mode & os.O_NONBLOCK for mode in modes)
-        assert sockets == 1  # the listener
+        # the listener, and where helpers are asked for
+        assert len(sockets(child) & sockets(generation)) == (
+            2 if server.mpm == "amped" else 1)
 
 
 def test_a_killed_program_is_replaced_and_no_line_is_lost(weir):
@@ -441,7 +456,7 @@ def test_detached_with_an_error_log_program(detached):  # noqa: F811
     server.start()
     assert server.get("/hello.txt").status == 200
     spawner, = server.named(SPAWNER)
-    programs = server.generations_of(spawner)
+    programs = set(server.generations_of(spawner)) - set(server.named(HELPER))
     assert len(programs) == 2
     for pid in [spawner, *programs, *server.children()]:
         for fd in (0, 1, 2):

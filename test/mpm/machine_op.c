@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,23 +47,46 @@ void *machine_allocate(size_t size)
 
 /* Ops. */
 
+/* Offsets of PAGE ops that are not about a file. */
+#define GATE_OFFSET  ((int64_t)1 << 40) /* and a gate's number: wait for it */
+#define DEATH_OFFSET ((int64_t)1 << 41) /* helpers die of it */
+
 /** Wait for a gate: what a slow disk or a name server does to an op. */
+static void wait_for_gate(int number)
+{
+    struct pollfd gate = {.fd = the_board->gates[number], .events = POLLIN};
+
+    atomic_fetch_add(&the_board->ops_waiting, 1);
+    while (poll(&gate, 1, -1) < 0 && errno == EINTR) {
+    }
+    atomic_fetch_sub(&the_board->ops_waiting, 1);
+}
+
 static apr_status_t run_func(wr_op *op)
 {
     const machine_op *mop = op->arg;
-    struct pollfd gate = {.events = POLLIN};
 
     PROMISE((the_child->mpm->traits & WR_MPM_CALLS_INLINE)
                 || machine_thread() != mop->machine->creator,
             "wr_op_run: a FUNC op runs in the thread that waits for all");
     if (mop->gate >= 0) {
-        gate.fd = the_board->gates[mop->gate];
-        atomic_fetch_add(&the_board->ops_waiting, 1);
-        while (poll(&gate, 1, -1) < 0 && errno == EINTR) {
-        }
-        atomic_fetch_sub(&the_board->ops_waiting, 1);
+        wait_for_gate(mop->gate);
     }
     return mop->expect;
+}
+
+static apr_status_t run_page(const wr_op *op)
+{
+    if (op->offset >= DEATH_OFFSET) {
+        if (machine_is_helper
+            && atomic_fetch_sub(&the_board->deaths_left, 1) > 0) {
+            kill(getpid(), SIGKILL);
+        }
+    }
+    else if (op->offset >= GATE_OFFSET) {
+        wait_for_gate((int)(op->offset - GATE_OFFSET));
+    }
+    return APR_SUCCESS;
 }
 
 void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
@@ -85,6 +109,12 @@ void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
     mop->op.buf = mop->buf;
     mop->op.func = run_func;
     mop->op.arg = mop;
+    if (kind == WR_OP_PAGE && gate >= 0) {
+        mop->op.offset = GATE_OFFSET + gate;
+    }
+    if (kind == WR_OP_PAGE && gate == MACHINE_DEATH) {
+        mop->op.offset = DEATH_OFFSET;
+    }
     while (*tail) {
         tail = &(*tail)->next;
     }
@@ -146,7 +176,7 @@ static void run_op(wr_op *op)
         op->status = fstatat(op->dir, op->path, &op->st, 0) ? errno : 0;
         break;
     case WR_OP_PAGE:
-        op->status = 0;
+        op->status = run_page(op);
         break;
     case WR_OP_READ:
         op->status = read_range(op);
@@ -155,18 +185,47 @@ static void run_op(wr_op *op)
         op->status =
             pwrite(op->fd, op->buf, op->len, op->offset) < 0 ? errno : 0;
         break;
+    case WR_OP_LIST: /* no script wants one */
+        op->status = ENOSYS;
+        break;
     case WR_OP_FUNC:
         op->status = op->func(op);
         break;
     }
 }
 
+/** As if all were in memory, but for what the board says. */
+apr_status_t wr_op_try(wr_op *op)
+{
+    if (op->kind != WR_OP_LOOKUP && op->kind != WR_OP_READ) {
+        return APR_ENOTIMPL;
+    }
+    if (the_board->refuse_tries > 0) {
+        the_board->refuse_tries--;
+        return APR_EAGAIN;
+    }
+    run_op(op);
+    return APR_SUCCESS;
+}
+
+void wr_op_run_timed(wr_op *op, wr_thread *self)
+{
+    wr_op_run(op);
+    wr_thread_tick(self);
+}
+
 void wr_op_run(wr_op *op)
 {
     machine_op *mop = (machine_op *)op;
-    machine *m = mop->machine;
-    bool is_inline = machine_is_owner(m);
+    machine *m = machine_is_helper ? NULL : mop->machine;
+    bool is_inline;
 
+    if (machine_is_helper) {
+        run_op(op);
+        atomic_fetch_add(&the_board->ops_run, 1);
+        return;
+    }
+    is_inline = machine_is_owner(m);
     PROMISE(mop->is_taken, "wr_op_run: the op was not taken");
     PROMISE(atomic_fetch_add(&mop->runs, 1) == 0, "wr_op_run: run twice");
     atomic_fetch_add(&the_board->ops_run, 1);
