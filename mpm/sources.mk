@@ -2,6 +2,7 @@
 
 mpm_common_sources = \
     mpm/common/accept.c \
+    mpm/common/helpers.c \
     mpm/common/loop.c \
     mpm/common/poller.c \
     mpm/common/pool_size.c \
@@ -25,6 +26,11 @@ mpms += mpm/sped/mod_mpm_sped.la
 mpm_sped_sources = mpm/sped/mpm_sped.c
 mpm_sped_mod_mpm_sped_la_SOURCES = $(mpm_sped_sources)
 mpm_sped_mod_mpm_sped_la_LIBADD = libmpm.la
+
+mpms += mpm/amped/mod_mpm_amped.la
+mpm_amped_sources = mpm/amped/mpm_amped.c
+mpm_amped_mod_mpm_amped_la_SOURCES = $(mpm_amped_sources)
+mpm_amped_mod_mpm_amped_la_LIBADD = libmpm.la
 
 mpms += mpm/hybrid/mod_mpm_hybrid.la
 mpm_hybrid_sources = mpm/hybrid/mpm_hybrid.c

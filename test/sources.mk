@@ -64,7 +64,10 @@ libcontract_a_SOURCES = \
     test/mpm/machine.c \
     test/mpm/machine_child.c \
     test/mpm/machine_end.c \
-    test/mpm/machine_op.c
+    test/mpm/machine_helper.c \
+    test/mpm/machine_op.c \
+    test/mpm/variant_none.c \
+    server/helper_wire.c
 libcommon_a_SOURCES = $(mpm_common_sources)
 if HAVE_LIBURING
 libcommon_a_SOURCES += $(mpm_ring_sources)
@@ -73,6 +76,7 @@ libcommon_a_CPPFLAGS = $(AM_CPPFLAGS)
 check_LIBRARIES = libcontract.a libcommon.a
 
 contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
+    -Dmpm_amped_module=contract_module \
     -Dmpm_hybrid_module=contract_module \
     -Dmpm_mt_module=contract_module \
     -Dmpm_proactor_module=contract_module \
@@ -82,6 +86,26 @@ contract_ldflags = $(AM_LDFLAGS) -Wl,--wrap=accept4 -Wl,--wrap=close
 contract_ldadd = libcontract.a libcommon.a libcontract.a $(base_libs) \
     $(URING_LIBS)
 contract_tests =
+
+contract_tests += test/mpm/contract_amped
+test_mpm_contract_amped_SOURCES = $(mpm_amped_sources)
+test_mpm_contract_amped_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_amped_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_amped_LDADD = $(contract_ldadd)
+
+contract_tests += test/mpm/contract_amped_threads
+test_mpm_contract_amped_threads_SOURCES = $(mpm_amped_sources) \
+    test/mpm/variant_threads.c
+test_mpm_contract_amped_threads_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_amped_threads_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_amped_threads_LDADD = $(contract_ldadd)
+
+contract_tests += test/mpm/contract_amped_ready
+test_mpm_contract_amped_ready_SOURCES = $(mpm_amped_sources) \
+    test/mpm/variant_ready.c
+test_mpm_contract_amped_ready_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_amped_ready_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_amped_ready_LDADD = $(contract_ldadd)
 
 contract_tests += test/mpm/contract_hybrid
 test_mpm_contract_hybrid_SOURCES = $(mpm_hybrid_sources)
@@ -141,6 +165,18 @@ test_mpm_broken_foreign_close_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_foreign_close_LDADD = $(contract_ldadd)
 test/mpm/broken/foreign_close.c: $(srcdir)/test/mpm/broken/foreign_close.sed \
     $(srcdir)/mpm/hybrid/mpm_hybrid.c
+	$(break) $^ $@
+
+broken_tests += test/mpm/broken_forgotten_job
+broken_sources += test/mpm/broken/forgotten_job.c
+test_mpm_broken_forgotten_job_SOURCES = $(mpm_amped_sources)
+nodist_test_mpm_broken_forgotten_job_SOURCES = test/mpm/broken/forgotten_job.c
+test_mpm_broken_forgotten_job_CPPFLAGS = $(contract_cppflags)
+test_mpm_broken_forgotten_job_CFLAGS = $(AM_CFLAGS) -w
+test_mpm_broken_forgotten_job_LDFLAGS = $(contract_ldflags)
+test_mpm_broken_forgotten_job_LDADD = $(contract_ldadd)
+test/mpm/broken/forgotten_job.c: $(srcdir)/test/mpm/broken/forgotten_job.sed \
+    $(srcdir)/mpm/common/helpers.c
 	$(break) $^ $@
 
 broken_tests += test/mpm/broken_ignored_deadline

@@ -3,6 +3,8 @@
  */
 #include "loop.h"
 
+#include "wr_board.h"
+
 /* When a deadline has passed while another thread owned the connection. */
 #define LOOK_AGAIN WR_SEC
 
@@ -195,7 +197,9 @@ static apr_status_t wait_for_events(wr__loop *l)
         if (l->ready.first || (has_inbox(l) && !wr__inbox_sleep(&l->inbox))) {
             until = now;
         }
+        wr_role_is(l->self, WR_ROLE_WAITING);
         rv = wr__poller_wait(l->poller, now, until);
+        wr_role_is(l->self, WR_ROLE_BUSY);
         if (has_inbox(l)) {
             wr__inbox_wake(&l->inbox);
         }

@@ -40,6 +40,9 @@ SendBufferSize 32768
 <MPM mt>
     ThreadsPerChild 3
 </MPM>
+<MPM amped>
+    MaxHelpers 3
+</MPM>
 <MPM hybrid>
     ThreadsPerChild 3
 </MPM>

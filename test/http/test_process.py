@@ -18,7 +18,7 @@ import pytest
 
 import client
 import tree
-from conftest import free_ports, processes_of, wait_for
+from conftest import HELPER, free_ports, is_child, processes_of, wait_for
 
 MASTER, GENERATION = "weir: master", "weir: generatio"  # cut by the kernel
 
@@ -89,7 +89,7 @@ class Detached:
     def children(self):
         """Of all generations."""
         return [pid for pid, (_, name) in sorted(self.processes().items())
-                if not name.startswith("weir: ")]
+                if is_child(name)]
 
     def signal(self, number):
         os.kill(self.pid, number)
@@ -293,7 +293,10 @@ def test_single_process_for_the_debugger(weir):
         start_new_session=True)
     try:
         wait_for(lambda: server.answers(server.address))
-        assert processes_of(process.pid).keys() == {process.pid}
+        others = {name for pid, (_, name) in processes_of(process.pid).items()
+                  if pid != process.pid}
+        assert others - {HELPER + "1"} == (
+            {"weir: spawner"} if server.mpm == "amped" else set())
         assert server.get("/hello.txt").body == tree.HELLO
         server.access_lines(1)  # at once, though nobody flushes
         process.send_signal(signal.SIGINT)
@@ -594,7 +597,7 @@ def test_all_end_with_the_master(detached):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another")
 def test_children_have_no_privileges(detached):
     server = detached().start()
-    for pid in server.children():
+    for pid in [*server.children(), *server.named(HELPER)]:
         with open(f"/proc/{pid}/status", encoding="ascii") as f:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
         assert "0" not in status["Uid"].split()

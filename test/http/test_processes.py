@@ -4,13 +4,13 @@ import re
 import subprocess
 
 import tree
-from conftest import free_ports, wait_for
+from conftest import free_ports, is_child, wait_for
 
 
 def children(server):
     """Process ids of the children that serve."""
     return {pid for pid, (_, name) in server.processes().items()
-            if not name.startswith("weir: ")}
+            if is_child(name)}
 
 
 def expect_quiet(server):

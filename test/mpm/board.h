@@ -49,7 +49,9 @@ typedef struct board {
     _Atomic int accept_failures; /**< so many accept4() fail */
     int spare_descriptors; /**< so many are left to serve with; 0: plenty */
     int max_connections;   /**< 0: as many as the board has room for */
-    int buffer;            /**< of each socket, in bytes; 0: the system's */
+    _Atomic int refuse_helpers; /**< so many wr_helper_start() fail */
+    _Atomic int refuse_tries;   /**< so many wr_op_try() would block */
+    int buffer; /**< of each socket, in bytes; 0: the system's */
 
     /* counted by the server */
     _Atomic uint64_t bytes_sent;
@@ -58,8 +60,10 @@ typedef struct board {
     _Atomic int records_made, records_logged;
     _Atomic int ops_run, ops_late, ops_waiting;
     _Atomic int refused, failed_accepts;
-    _Atomic int parked; /**< how often */
-    _Atomic bool mark;  /**< 'm' in a script sets it, 'Y' waits for it */
+    _Atomic int helpers_started, helper_pid; /**< the last one's */
+    _Atomic int deaths_left; /**< so many helpers are still to die at work */
+    _Atomic int parked;      /**< how often */
+    _Atomic bool mark;       /**< 'm' in a script sets it, 'Y' waits for it */
     board_conn conns[BOARD_CONNS];
 } board;
 

@@ -15,6 +15,7 @@
 #include "wr_module.h"
 
 #include <apr_general.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,27 @@ static bool shares_threads(void)
 /** Does an op that blocks leave its connection to be stepped? */
 static bool calls_aside(void)
 {
-    return has_trait(WR_MPM_COMPLETION) && !has_trait(WR_MPM_CALLS_INLINE);
+    return has_trait(WR_MPM_COMPLETION | WR_MPM_HELPERS)
+           && !has_trait(WR_MPM_CALLS_INLINE);
+}
+
+/** Does it ask for helper processes? */
+static bool has_helpers(void)
+{
+    for (const char *const *d = contract_directives; *d; d += 2) {
+        if (!strcmp(d[1], "thread")) {
+            return false;
+        }
+    }
+    return has_trait(WR_MPM_HELPERS);
+}
+
+static void start_with_helpers(void)
+{
+    if (!has_helpers()) {
+        driver_skip("it has no helper processes");
+    }
+    server_start(mpm);
 }
 
 /** Does an op that blocks leave other connections to be served? */
@@ -323,6 +344,177 @@ static void test_blocked_op_blocks_no_other(void)
     client_expect(&a, 1);
     client_expect_end(&a);
     server_end();
+}
+
+/* Helpers. */
+
+static void test_blocked_helper_blocks_no_other(void)
+{
+    client a, b;
+
+    start_with_helpers();
+    a = client_open("s1 w1");
+    await(ops_waiting, 1);
+    b = client_open("r1 w1 l u o6 c1 w1");
+    client_send(&b, 1);
+    client_expect(&b, 2);
+    client_expect_end(&b);
+    gate_open(1);
+    client_expect(&a, 1);
+    client_expect_end(&a);
+    server_end();
+}
+
+/** More ops than there are helpers: all have their turn. */
+static void test_helpers_are_bounded(void)
+{
+    client clients[60];
+
+    start_with_helpers();
+    for (int i = 0; i < 60; i++) {
+        clients[i] = client_open("s1 o6 w1");
+    }
+    await(ops_waiting, 32);
+    pause_ms(20);
+    if (the_board->helpers_started > 32) {
+        driver_fail("%d helpers", the_board->helpers_started);
+    }
+    gate_open(1);
+    for (int i = 0; i < 60; i++) {
+        client_expect(&clients[i], 1);
+        client_expect_end(&clients[i]);
+    }
+    server_end();
+}
+
+static void test_helper_dies_at_work(void)
+{
+    client c;
+
+    start_with_helpers();
+    c = client_open("r1 w1 q1 w1 o6 r1 w1");
+    client_send(&c, 1);
+    client_expect(&c, 2);
+    client_send(&c, 1);
+    client_expect(&c, 1);
+    client_expect_end(&c);
+    server_end();
+}
+
+/** Its job is given to another one, but once. */
+static void test_two_helpers_die_at_work(void)
+{
+    client c;
+
+    start_with_helpers();
+    for (int i = 0; i < 3; i++) {
+        c = client_open("o2 q2 w1 o6 w1");
+        client_expect(&c, 2);
+        client_expect_end(&c);
+    }
+    server_end();
+}
+
+static void test_idle_helper_dies(void)
+{
+    client c;
+
+    start_with_helpers();
+    for (int i = 0; i < 3; i++) {
+        c = client_open("o6 w1 r1 o6 w1");
+        client_expect(&c, 1);
+        kill(the_board->helper_pid, SIGKILL);
+        client_send(&c, 1);
+        client_expect(&c, 1);
+        client_expect_end(&c);
+    }
+    server_end();
+}
+
+static void test_no_helper_to_be_had(void)
+{
+    client c;
+
+    the_board->refuse_helpers = 1000;
+    start_with_helpers();
+    c = client_open("r1 o6 w1 o6 w1");
+    client_send(&c, 1);
+    client_expect(&c, 2);
+    client_expect_end(&c);
+    the_board->refuse_helpers = 0;
+    pause_ms(200);
+    c = client_open("o6 w1");
+    client_expect(&c, 1);
+    client_expect_end(&c);
+    if (!the_board->helpers_started) {
+        driver_fail("no helper was asked for again");
+    }
+    server_end();
+}
+
+/** What a helper brought into memory has gone again. */
+static void test_brought_in_vain(void)
+{
+    client c;
+
+    start_with_helpers();
+    for (int i = 0; i < 3; i++) {
+        the_board->refuse_tries = i;
+        c = client_open("o6 w1");
+        client_expect(&c, 1);
+        client_expect_end(&c);
+    }
+    server_end();
+}
+
+static void test_client_gone_with_job_out(void)
+{
+    client c;
+
+    start_with_helpers();
+    c = client_open("r1 s1 w1");
+    wait_once(&c, 0);
+    await(ops_waiting, 1);
+    client_reset(&c);
+    c = client_open("d30 s1 w1");
+    await(ops_waiting, 2);
+    pause_ms(50);
+    gate_open(1);
+    await(freed, 2);
+    server_end();
+}
+
+static void test_stop_with_job_out(void)
+{
+    client a, b;
+
+    start_with_helpers();
+    a = client_open("r1 s1 w1");
+    wait_once(&a, 0);
+    await(ops_waiting, 1);
+    b = client_open("s1 w1 l");
+    await(ops_waiting, 2);
+    server_stop();
+    pause_ms(50);
+    gate_open(1);
+    server_join();
+    client_expect_gone(&a);
+    client_expect_gone(&b);
+}
+
+static void test_stop_with_helper_dead(void)
+{
+    client c;
+
+    start_with_helpers();
+    c = client_open("r1 s1 w1");
+    wait_once(&c, 0);
+    await(ops_waiting, 1);
+    server_stop();
+    kill(the_board->helper_pid, SIGKILL);
+    gate_open(1);
+    server_join();
+    client_expect_gone(&c);
 }
 
 static void test_records(void)
@@ -869,6 +1061,16 @@ static const struct test {
     {"ops", test_ops},
     {"op_beside_input", test_op_beside_input},
     {"blocked_op_blocks_no_other", test_blocked_op_blocks_no_other},
+    {"blocked_helper_blocks_no_other", test_blocked_helper_blocks_no_other},
+    {"helpers_are_bounded", test_helpers_are_bounded},
+    {"helper_dies_at_work", test_helper_dies_at_work},
+    {"two_helpers_die_at_work", test_two_helpers_die_at_work},
+    {"idle_helper_dies", test_idle_helper_dies},
+    {"no_helper_to_be_had", test_no_helper_to_be_had},
+    {"brought_in_vain", test_brought_in_vain},
+    {"client_gone_with_job_out", test_client_gone_with_job_out},
+    {"stop_with_job_out", test_stop_with_job_out},
+    {"stop_with_helper_dead", test_stop_with_helper_dead},
     {"records", test_records},
     {"deadline_idle", test_deadline_idle},
     {"deadline_moves", test_deadline_moves},

@@ -450,6 +450,15 @@ static void add_ops(machine *m, const token *t)
             machine_add_op(m, WR_OP_FUNC, -1, i % 2 ? EDOM : 0, NULL);
         }
     }
+    else if (t->kind == 's') {
+        machine_add_op(m, WR_OP_PAGE, (int)t->count, 0, NULL);
+    }
+    else if (t->kind == 'q') {
+        the_board->deaths_left = (int)t->count;
+        /* An op is tried twice. */
+        machine_add_op(m, WR_OP_PAGE, MACHINE_DEATH, t->count < 2 ? 0 : EIO,
+                       NULL);
+    }
     else {
         machine_add_op(m, WR_OP_FUNC, t->kind == 'g' ? (int)t->count : 0, 0,
                        NULL);
@@ -514,6 +523,8 @@ static wr_want run_token(machine *m, const wr_thread *self)
         return run_drop(m, is_new);
     case 'c':
     case 'g':
+    case 's':
+    case 'q':
     case 'b':
     case 'o':
         return run_ops(m, is_new);

@@ -16,6 +16,8 @@
  *     k    drop the second end
  *     cN   want N ops at once; they return at once
  *     gK   want an op that waits until gate K is open
+ *     sK   the same with an op that is plain data
+ *     qN   want an op that is plain data, at which N helpers die
  *     bN   both at once: an op that waits for gate 0, and N bytes
  *     oN   want N ops: look up, miss, stat, bring in, read, in turn
  *     l    finish a "request": its record is to be logged
@@ -84,7 +86,7 @@ typedef struct machine_op {
     wr_op op;                /**< first: an MPM hands this back */
     struct machine_op *next; /**< among those that returned */
     struct machine *machine;
-    int gate;   /**< FUNC: wait for it; -1: don't */
+    int gate;   /**< FUNC, PAGE: wait for it; -1: don't */
     int expect; /**< the status it must end with */
     char buf[64];
     bool is_taken;
@@ -170,6 +172,8 @@ void machine_end_close(machine_end *me);
 /* machine_op.c */
 /** Zeroed memory that is never freed, but found by a leak checker. */
 void *machine_allocate(size_t size);
+/** For @a gate: not a gate, but helpers die of it. */
+#define MACHINE_DEATH (-2)
 void machine_add_op(machine *m, wr_op_kind kind, int gate, int expect,
                     const char *path);
 /** Take back @a count ops. */
@@ -183,6 +187,17 @@ void machine_cue(void);
 /** Descriptors that only the machine may close. */
 void machine_guard_fd(int fd, bool is_guarded);
 int machine_close_fd(int fd);
+
+/** In a helper: close all that others close to be seen, but not gates. */
+void machine_close_all_but(int fd);
+
+/* machine_helper.c */
+/** Is this process a helper, and not the server? */
+extern bool machine_is_helper;
+
+/** Directives with their values, by turns; ended by NULL.  A program that tests
+ *  a variant of an MPM has its own. */
+extern const char *const contract_directives[];
 
 /** Run the MPM in this process and look at what it leaves behind. */
 _Noreturn void machine_serve(const wr_mpm *mpm);

@@ -207,6 +207,25 @@ static void check_tasks(int before)
     PROMISE(false, "%d threads are left", left);
 }
 
+static void close_one(int fd, void *arg)
+{
+    const int *but = arg;
+
+    for (int i = 0; i < BOARD_GATES; i++) {
+        if (fd == the_board->gates[i]) {
+            return;
+        }
+    }
+    if (fd > STDERR_FILENO && fd != *but) {
+        __real_close(fd);
+    }
+}
+
+void machine_close_all_but(int fd)
+{
+    list_proc("/proc/self/fd", close_one, &fd);
+}
+
 /* Threads. */
 
 wr_thread *wr_thread_init(wr_child *child, const char *role)
@@ -351,19 +370,34 @@ const char *wr_set_size(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
+/** If the MPM has it. */
+static void set_directive(const wr_mpm *mpm, wr_command_call *call,
+                          void *config, const char *name, const char *value)
+{
+    const char *argv[2] = {value, NULL};
+    const char *error;
+
+    for (const wr_command *c = mpm->commands; c && c->name; c++) {
+        if (!strcmp(c->name, name)) {
+            call->command = c;
+            error = c->run(call, config, 1, argv);
+            PROMISE(!error, "%s %s: %s", name, value, error);
+        }
+    }
+}
+
 static void *create_config(const wr_mpm *mpm, apr_pool_t *pool)
 {
     void *config = mpm->config_create ? mpm->config_create(pool) : NULL;
     wr_command_call call = {.context = WR_IN_MPM, .pool = pool};
-    const char *argv[2] = {apr_itoa(pool, the_board->threads), NULL};
     const char *error = NULL;
 
-    for (const wr_command *c = mpm->commands; c && c->name; c++) {
-        if (the_board->threads && !strcmp(c->name, "ThreadsPerChild")) {
-            call.command = c;
-            error = c->run(&call, config, 1, argv);
-            PROMISE(!error, "ThreadsPerChild %s: %s", argv[0], error);
-        }
+    if (the_board->threads) {
+        set_directive(mpm, &call, config, "ThreadsPerChild",
+                      apr_itoa(pool, the_board->threads));
+    }
+    for (const char *const *d = contract_directives; *d; d += 2) {
+        set_directive(mpm, &call, config, d[0], d[1]);
     }
     if (mpm->config_check) {
         error = mpm->config_check(config, pool);

@@ -33,6 +33,10 @@ ALL = [
     Variant("mt", "mt", [], A_CONNECTION_EACH, True),
     Variant("sped", "sped", [], ONE_LOOP, False),
     Variant("amped", "amped", [], NEVER_BLOCKED, False),
+    Variant("amped-threads", "amped", ["HelperType thread"], NEVER_BLOCKED,
+            True),
+    Variant("amped-ready", "amped", ["HelperReply ready"], NEVER_BLOCKED,
+            False),
     Variant("hybrid", "hybrid", [], WORKERS, True),
     Variant("proactor", "proactor", [], NEVER_BLOCKED, False),
 ]

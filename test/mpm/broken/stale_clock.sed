@@ -5,4 +5,4 @@
 # mpm: sped
 # test: deadline_beats_completion
 # reason: the deadline was not told of
-/^static void call(/,/^}/ s/wr_thread_tick(l->self);/(void)l;/
+/^static void call(/,/^}/ s/wr_op_run_timed(op, l->self);/wr_op_run(op);/
