@@ -51,6 +51,18 @@ struct wr_mpm {
     /** Correct the core's answer; of the processes only with WR_MPM_PROCESS.
      *  Or NULL. */
     void (*scale)(const void *config, wr_mpm_scale *scale);
+    /**
+     * A connection that was waiting for another one's op can go on: see to it
+     * that it is stepped, soon, and not within this call.
+     *
+     * @owner  with WR_MPM_THREADED the MPM's from now on: it was parked.
+     *         Otherwise as before: with its thread.
+     * @thread any that steps connections, or logs records.
+     *
+     * NULL: connections never wait for each other.  Right where ops run inline:
+     * there who waits could not be told from who works.
+     */
+    void (*resume)(wr_conn *c);
     /** Make what serve() needs; may fail.  In the child, as its user. */
     apr_status_t (*init)(wr_child *child);
     /** Serve until wr_child_state() says stop, or drain and none is left. */

@@ -10,6 +10,7 @@
 #include "board.h"
 #include "cache.h"
 #include "child_process.h"
+#include "flight.h"
 #include "hook.h"
 #include "stock.h"
 
@@ -80,6 +81,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
     core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);
     core->cache = wr__cache_create(config, core->is_threaded, pool);
+    core->flights = wr__flights_create(made, pool);
     core->stock = wr__stock_create(made, pool);
     core->row = wr__board_claim(made, index, "child");
     *child = made;

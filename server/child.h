@@ -11,19 +11,21 @@
 #include <apr_thread_mutex.h>
 
 struct wr__cache;
+struct wr__flights;
 struct wr__stock;
 
 struct wr_child_core {
     const wr__config *config;
-    const char *server_field; /**< what ServerTokens says we are */
-    struct wr__cache *cache;  /**< cache.h */
-    struct wr__stock *stock;  /**< stock.h: connections, kits, requests */
-    bool is_threaded;         /**< WR_MPM_THREADED */
-    bool asks_first;          /**< not WR_MPM_CALLS_INLINE: test before I/O */
-    _Atomic uint32_t serial;  /**< of the next connection */
-    int index;                /**< of the child in its generation */
-    int note_fd;              /**< the generation's, for notes; or -1 */
-    uint32_t serial_limit;    /**< it leaves after so many; 0: never */
+    const char *server_field;    /**< what ServerTokens says we are */
+    struct wr__cache *cache;     /**< cache.h */
+    struct wr__flights *flights; /**< flight.h; or NULL */
+    struct wr__stock *stock;     /**< stock.h: connections, kits, requests */
+    bool is_threaded;            /**< WR_MPM_THREADED */
+    bool asks_first;         /**< not WR_MPM_CALLS_INLINE: test before I/O */
+    _Atomic uint32_t serial; /**< of the next connection */
+    int index;               /**< of the child in its generation */
+    int note_fd;             /**< the generation's, for notes; or -1 */
+    uint32_t serial_limit;   /**< it leaves after so many; 0: never */
     wr_row *row; /**< the process's own: heir of its threads' gauges */
 };
 

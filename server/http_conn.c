@@ -470,6 +470,10 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
             *want = WR_WANT_CALL;
             return false;
         }
+        if (http->r->core->asked) { /* another connection will finish it */
+            *want = wait_io(c, self, 0);
+            return http->r->core->asked->is_done;
+        }
         wr_log_request(http->r, WR_LOG_ERROR, 0,
                        "a hook waits, but has asked for nothing");
         result = 500;
@@ -680,6 +684,7 @@ static bool step_dead(wr_conn *c, wr_want *want)
         wr__conn_drop_ops(c);
         wr__end_drop_output(c->ends);
         if (http->r) {
+            wr__request_end_calls(http->r); /* others may wait for them */
             if (http->r->core->out) {
                 /* Here: buckets go back to a list that is the owner's. */
                 apr_brigade_cleanup(http->r->core->out);

@@ -19,6 +19,7 @@
 
 enum lookup_state {
     LK_START,
+    LK_WAITS,      /* for another connection's look-up of the same */
     LK_STAT_ASKED, /* is the cached one still right? */
     LK_OPEN_ASKED,
     LK_READ_ASKED, /* a small file's content */
@@ -42,7 +43,33 @@ static wr_result done(lookup_args *a, wr__file *file, apr_status_t error)
     a->call->lookup.file = file;
     a->call->lookup.error = error;
     a->call->lookup.state = LK_DONE;
+    wr__flight_end(&a->call->lookup.flight);
     return WR_OK;
+}
+
+/**
+ * An op is needed: is another connection's out already?  Then its result is
+ * waited for; once, as it may be of no use to others, or a failure.
+ */
+static bool waits_for_other(lookup_args *a)
+{
+    wr__lookup *l = &a->call->lookup;
+    wr_op *op = &a->call->op;
+    wr__flights *flights = a->r->conn->child->core->flights;
+
+    if (!flights || l->has_waited || l->flight.flights
+        || a->config->cache_content == WR__CONTENT_OFF) {
+        return false;
+    }
+    memset(op, 0, sizeof(*op));
+    op->conn = a->r->conn;
+    l->state = LK_WAITS;
+    l->has_waited = true;
+    if (!wr__flight_join(flights, &l->flight, a->filename, a->resolve, op)) {
+        return false;
+    }
+    a->r->core->asked = op;
+    return true;
 }
 
 /** Found: remember it for those who come after. */
@@ -122,6 +149,11 @@ static wr_result read_content(lookup_args *a, wr__file *file)
         set_content(file, buf);
         return keep(a, file);
     }
+    if (waits_for_other(a)) {
+        free(buf);
+        wr_file_unref(&file->file);
+        return WR_SUSPENDED;
+    }
     result = ask(a, WR_OP_READ, LK_READ_ASKED);
     a->call->lookup.file = file;
     op->fd = file->file.fd;
@@ -173,7 +205,8 @@ static wr_result open_file(lookup_args *a)
     status = wr__open_below(a->root->fd, a->path, a->resolve | RESOLVE_CACHED,
                             &fd, &st);
     if (status == EAGAIN || status == EINVAL) {
-        return ask(a, WR_OP_LOOKUP, LK_OPEN_ASKED);
+        return waits_for_other(a) ? WR_SUSPENDED
+                                  : ask(a, WR_OP_LOOKUP, LK_OPEN_ASKED);
     }
     return opened(a, status, fd, &st);
 }
@@ -204,7 +237,8 @@ static wr_result check_file(lookup_args *a)
                        a->resolve | (a->asks_first ? RESOLVE_CACHED : 0), &st);
 
     if (a->asks_first && (status == EAGAIN || status == EINVAL)) {
-        return ask(a, WR_OP_STAT, LK_STAT_ASKED);
+        return waits_for_other(a) ? WR_SUSPENDED
+                                  : ask(a, WR_OP_STAT, LK_STAT_ASKED);
     }
     return checked(a, status, &st);
 }
@@ -213,6 +247,10 @@ static wr_result start(lookup_args *a)
 {
     wr__file *file = wr__cache_file(a->cache, a->filename, a->resolve);
 
+    if (a->call->lookup.stale) { /* it was looked at by another */
+        wr_file_unref(&a->call->lookup.stale->file);
+        a->call->lookup.stale = NULL;
+    }
     if (!file) {
         return open_file(a);
     }
@@ -258,6 +296,7 @@ wr_result wr__lookup_file(wr_request *r, wr_root *root, const char *filename,
 
     switch ((enum lookup_state)call->lookup.state) {
     case LK_START:
+    case LK_WAITS:
         result = start(&a);
         break;
     case LK_STAT_ASKED:
@@ -286,6 +325,7 @@ void wr__lookup_release(wr__call *call)
 {
     wr__lookup *l = &call->lookup;
 
+    wr__flight_end(&l->flight);
     if (l->state == LK_OPEN_ASKED && call->op.fd >= 0) {
         close(call->op.fd);
     }

@@ -8,6 +8,7 @@
 #include "wr_request.h"
 
 #include "cache.h"
+#include "flight.h"
 #include "http_parse.h"
 #include "spool.h"
 #include "stock.h"
@@ -18,8 +19,10 @@
 /** A look-up of a file: see lookup.h. */
 typedef struct wr__lookup {
     uint8_t state;
-    wr__file *file;  /**< result, counted; NULL: error says why */
-    wr__file *stale; /**< being looked at again, counted */
+    bool has_waited;   /**< for another's: not once more */
+    wr__flight flight; /**< its own, for which others wait */
+    wr__file *file;    /**< result, counted; NULL: error says why */
+    wr__file *stale;   /**< being looked at again, counted */
     apr_status_t error;
 } wr__lookup;
 

@@ -25,6 +25,7 @@ server_sources = \
     server/conn.c \
     server/end.c \
     server/file.c \
+    server/flight.c \
     server/generation_children.c \
     server/generation_main.c \
     server/generation_setup.c \

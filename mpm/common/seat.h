@@ -8,6 +8,8 @@
 
 #include "wr_conn.h"
 
+#include "queue.h"
+
 typedef struct wr__seat {
     /** When timers.c looks at the connection; 0: never.  Written by the
      *  poller's thread, read by the connection's owner. */
@@ -21,6 +23,16 @@ typedef struct wr__seat {
 static inline wr__seat *wr__seat_of(wr_conn *c)
 {
     return (void *)c->mpm;
+}
+
+/** Put a connection into its thread's list of those to be stepped, unless it
+ *  is there. */
+static inline void wr__seat_put(wr__fifo *ready, wr_conn *c)
+{
+    if (!wr__seat_of(c)->is_queued) {
+        wr__seat_of(c)->is_queued = true;
+        wr__fifo_put(ready, &wr__seat_of(c)->task);
+    }
 }
 
 /** The connection whose seat @a task is in. */

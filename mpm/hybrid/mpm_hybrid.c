@@ -71,6 +71,12 @@ static void hand_back(hybrid *h, wr_conn *c)
     wr__inbox_put(&h->inbox, task);
 }
 
+/** What it was waiting for has come, by another connection. */
+static void resume(wr_conn *c)
+{
+    hand_back(c->child->mpm_data, c);
+}
+
 static void call(wr_conn *c, wr_thread *self)
 {
     wr_op *op = wr_conn_take_op(c);
@@ -429,6 +435,7 @@ static wr_mpm hybrid_mpm = {
     .conn_bytes = sizeof(wr__seat),
     .commands = hybrid_commands,
     .config_create = hybrid_config_create,
+    .resume = resume,
     .init = hybrid_init,
     .serve = hybrid_serve,
 };

@@ -163,6 +163,12 @@ static void close_conn(proactor *p, wr_conn *c)
     }
 }
 
+/** What it was waiting for has come, by another connection. */
+static void resume(wr_conn *c)
+{
+    wr__seat_put(&((proactor *)c->child->mpm_data)->ready, c);
+}
+
 /** Carry a connection on as far as it goes.  It may be gone afterwards. */
 static void run(proactor *p, wr_conn *c)
 {
@@ -187,8 +193,7 @@ static void run(proactor *p, wr_conn *c)
             break;
         case WR_WANT_YIELD:
             set_timer(p, c); /* one that never waits has a deadline, too */
-            wr__seat_of(c)->is_queued = true;
-            wr__fifo_put(&p->ready, &wr__seat_of(c)->task);
+            wr__seat_put(&p->ready, c);
             return;
         case WR_WANT_DROP:
             cancel(p, c, false);
@@ -365,18 +370,13 @@ static apr_status_t wait_for_completions(proactor *p)
     return rv;
 }
 
-/** No connection is left, and none can be under way from the kernel. */
-static bool is_finished(const proactor *p)
-{
-    return wr__ring_acceptor_is_closed(p->ring_acceptor)
-           && atomic_load(&p->child->connections) == 0;
-}
-
 static apr_status_t run_loop(proactor *p)
 {
     wr__ring_event event;
 
-    while (!is_finished(p)) {
+    /* Until no connection is left, and none is under way from the kernel. */
+    while (atomic_load(&p->child->connections) > 0
+           || !wr__ring_acceptor_is_closed(p->ring_acceptor)) {
         apr_status_t rv = wait_for_completions(p);
 
         if (rv != APR_SUCCESS) {
@@ -488,6 +488,7 @@ static wr_mpm proactor_mpm = {
     .commands = proactor_commands,
     .config_create = proactor_config_create,
     .config_check = proactor_config_check,
+    .resume = resume,
     .init = proactor_init,
     .serve = proactor_serve,
 };

@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+import sleepers
 import tree
 from client import side_by_side
 from conftest import wait_for
+from gate import Gates
 
 SHORTER = "has become shorter while it is sent"
 FRESH = "CacheRevalidate 0\nTimeout 5\nMaxKeepAliveRequests 0\n"
@@ -345,3 +347,36 @@ def test_mapped_in_parts_and_by_modules(weir):
         part = server.get("/a.bin", fields=["Range: bytes=10-19,40000-49999"])
         assert part.status == 206
         assert data[10:20] in part.body and data[40000:] in part.body
+
+
+# One fetch for all who want the same.
+
+FETCHERS = 8
+WORKERS = """
+<MPM hybrid>
+    ThreadsPerChild 2
+</MPM>
+"""
+
+
+def test_one_fetch_for_all(weir):
+    """While a file is being looked for, it is so once; and so it takes one
+    worker, not all, from others."""
+    server = weir(WORKERS)
+    if server.mpm in ("mp", "mt", "sped"):
+        pytest.skip("calls are made where they are wanted")
+    assert server.get("/none").status == 404
+    server.put("other.txt", b"other")
+    with Gates() as gates:
+        gates.shut(server.put("slow.txt", b"slow"))
+        clients = [server.connect(deadline=30) for _ in range(FETCHERS)]
+        for c in clients:
+            c.request("GET", "/slow.txt")
+            sleepers.wait_until_asleep(server, c.sock)
+            assert gates.waiting() == 1
+        assert server.get("/other.txt").body == b"other"
+        gates.open()
+        for c in clients:
+            assert c.read_response().body == b"slow"
+            c.expect_served("/other.txt")
+            c.close()

@@ -441,6 +441,8 @@ static int count_descriptors(void)
     return count;
 }
 
+void (*support_resume)(wr_conn *c);
+
 site *site_create(const site_options *options)
 {
     apr_pool_t *pool;
@@ -454,6 +456,7 @@ site *site_create(const site_options *options)
     make_files(s);
     rig_mpm.traits = (options->is_threaded ? WR_MPM_THREADED : 0)
                      | (options->asks_first ? 0 : WR_MPM_CALLS_INLINE);
+    rig_mpm.resume = support_resume;
     load_config(s, options);
     is_cold = options->is_cold;
     s->listener.name = "127.0.0.1:80";
@@ -974,6 +977,9 @@ static wr_want step(rig *g)
 bool rig_step(rig *g)
 {
     if (!satisfy(g, step(g))) {
+        if (g->c->refs > g->op_count) {
+            return true; /* it waits for another connection's op */
+        }
         /* Only a deadline is left, and there must be one. */
         require(g->c->deadline != WR_NEVER);
         require(g->timeouts < 1000);

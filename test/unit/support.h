@@ -75,6 +75,8 @@ site *site_create(const site_options *options);
 void site_touch(const site *s);
 /** Does the file system know no sendfile()? */
 extern bool support_no_sendfile;
+/** The MPM's resume(), of sites that are created from now on; or NULL. */
+extern void (*support_resume)(wr_conn *c);
 /** What /own does. */
 extern wr_result (*support_handler)(wr_request *r);
 /** Nothing may be left: no connection, no descriptor. */

@@ -1217,6 +1217,186 @@ static void test_stop_asks_for_nothing(void **state)
     assert_true(asked > 8);
 }
 
+/* One fetch for all who want the same. */
+
+static int resumed, ops_run;
+
+static void count_resumed(wr_conn *c)
+{
+    (void)c;
+    resumed++;
+}
+
+static void count_op(rig *g, wr_op *op)
+{
+    (void)g;
+    ops_run++;
+    wr_op_run(op);
+}
+
+#define FETCHERS 4
+
+/** The first asks, and its op does not return; the others come. */
+static site *begin_fetch(rig *fetchers[FETCHERS], const char *input)
+{
+    static const site_options cold = {.asks_first = true, .is_cold = true};
+    static const rig_rules rules = {.keeps_open = true, .run_op = count_op};
+    site *s;
+
+    support_resume = count_resumed;
+    s = site_create(&cold);
+    support_resume = NULL;
+    resumed = ops_run = 0;
+    for (int i = 0; i < FETCHERS; i++) {
+        fetchers[i] = rig_create(s, &rules, input, strlen(input));
+        fetchers[i]->holds_ops = true;
+        rig_settle(fetchers[i]);
+        assert_int_equal(fetchers[i]->op_count, i == 0);
+        assert_int_equal(fetchers[i]->output_len, 0);
+    }
+    return s;
+}
+
+/** All ops return from now on. */
+static void expect_fetched(rig *g, const char *statuses)
+{
+    g->holds_ops = false;
+    rig_settle(g);
+    assert_string_equal(
+        read_responses(g->site->pool, g->output, g->output_len, false),
+        statuses);
+}
+
+static void hang_up(rig *g)
+{
+    if (g->c) {
+        wr_end_eof(g->c->ends, g->self, ECONNRESET);
+        rig_run(g);
+    }
+    rig_destroy(g);
+}
+
+static void end_fetch(site *s, rig *fetchers[FETCHERS], int first)
+{
+    for (int i = first; i < FETCHERS; i++) {
+        hang_up(fetchers[i]);
+    }
+    site_destroy(s);
+}
+
+static void test_one_fetch(void **state)
+{
+    rig *g[FETCHERS];
+    site *s = begin_fetch(g, GET("/small.txt"));
+
+    (void)state;
+    expect_fetched(g[0], "200 ");
+    assert_int_equal(ops_run, 2); /* look-up, content */
+    assert_int_equal(resumed, FETCHERS - 1);
+    for (int i = 1; i < FETCHERS; i++) {
+        expect_fetched(g[i], "200 ");
+    }
+    assert_int_equal(ops_run, 2);
+    end_fetch(s, g, 0);
+}
+
+/** A failure is not kept: who waited asks for himself, and not in turns. */
+static void test_one_fetch_fails(void **state)
+{
+    rig *g[FETCHERS];
+    site *s = begin_fetch(g, GET("/missing"));
+
+    (void)state;
+    expect_fetched(g[0], "404 ");
+    assert_int_equal(ops_run, 1);
+    for (int i = 1; i < FETCHERS; i++) {
+        rig_settle(g[i]);
+        assert_int_equal(g[i]->op_count, 1);
+    }
+    for (int i = 1; i < FETCHERS; i++) {
+        expect_fetched(g[i], "404 ");
+    }
+    assert_int_equal(ops_run, FETCHERS);
+    end_fetch(s, g, 0);
+}
+
+/** Who fetched for others has gone, with its op out or not even taken. */
+static void test_one_fetch_given_up(void **state)
+{
+    rig *g[FETCHERS];
+    site *s = begin_fetch(g, GET("/small.txt"));
+
+    (void)state;
+    g[0]->holds_ops = false;
+    hang_up(g[0]);
+    assert_int_equal(resumed, FETCHERS - 1);
+    for (int i = 1; i < FETCHERS; i++) {
+        expect_fetched(g[i], "200 ");
+    }
+    end_fetch(s, g, 1);
+}
+
+/** Who waits has gone: as with an op of its own, it is freed when that is
+ *  done. */
+static void test_one_fetch_waiter_given_up(void **state)
+{
+    rig *g[FETCHERS];
+    site *s = begin_fetch(g, GET("/small.txt"));
+
+    (void)state;
+    for (int i = 1; i < FETCHERS; i++) {
+        wr_conn_post(g[i]->c, WR_POST_STOP);
+        assert_int_equal(wr_conn_step(g[i]->c, g[i]->self), WR_WANT_CLOSE);
+        assert_false(wr_conn_close(g[i]->c, g[i]->self));
+    }
+    expect_fetched(g[0], "200 ");
+    assert_int_equal(resumed, FETCHERS - 1);
+    end_fetch(s, g, 0);
+}
+
+/** In all orders, with many connections: each is answered. */
+static void test_fetches_in_any_order(void **state)
+{
+    static const char input[] = GET("/small.txt") GET("/big.bin")
+        GET("/missing") GET("/small.txt?moved") GET("/empty.txt");
+    static const site_options cold = {
+        .asks_first = true, .is_cold = true, .config = "CacheRevalidate 0\n"};
+    uint32_t seed = 7;
+    site *s;
+
+    (void)state;
+    support_resume = count_resumed;
+    s = site_create(&cold);
+    support_resume = NULL;
+    resumed = 0;
+    for (int round = 0; round < 100; round++) {
+        rig_rules rules = {.seed = next_random(&seed), .late_ops = round & 1};
+        rig *g[8];
+        int open = 8;
+
+        logged_clear();
+        for (int i = 0; i < 8; i++) {
+            g[i] = rig_create(s, &rules, input, sizeof(input) - 1);
+            g[i]->seed = next_random(&seed);
+        }
+        while (open > 0) {
+            rig *one = g[next_random(&seed) % 8];
+
+            if (one->c && !rig_step(one) && !one->c) {
+                open--;
+            }
+        }
+        for (int i = 0; i < 8; i++) {
+            assert_string_equal(
+                read_responses(s->pool, g[i]->output, g[i]->output_len, false),
+                "200 200 404 200 200 ");
+            rig_destroy(g[i]);
+        }
+    }
+    assert_true(resumed > 100);
+    site_destroy(s);
+}
+
 static wr_made make_little(wr_request *r, void *baton,
                            apr_bucket_brigade *piece)
 {
@@ -1389,6 +1569,11 @@ int main(void)
         cmocka_unit_test(test_nothing_waits_for_a_stream),
         cmocka_unit_test(test_stop_asks_for_nothing),
         cmocka_unit_test(test_large_ones_wait),
+        cmocka_unit_test(test_one_fetch),
+        cmocka_unit_test(test_one_fetch_fails),
+        cmocka_unit_test(test_one_fetch_given_up),
+        cmocka_unit_test(test_one_fetch_waiter_given_up),
+        cmocka_unit_test(test_fetches_in_any_order),
         cmocka_unit_test(test_no_sendfile),
         cmocka_unit_test(test_no_memory),
     };
