@@ -205,6 +205,29 @@ static void start_helper(spawner *s, int socket, uint32_t number)
     /* Without one, who asked sees the end of its socket. */
 }
 
+/* The first descriptor that came along, or -1.  Room for one may take two. */
+static int take_first_fd(struct msghdr *msg)
+{
+    struct cmsghdr *header = CMSG_FIRSTHDR(msg);
+    int first = -1;
+
+    if (header == NULL || header->cmsg_type != SCM_RIGHTS) {
+        return -1;
+    }
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+        if (i == 0) {
+            first = fd;
+        }
+        else {
+            close(fd);
+        }
+    }
+    return first;
+}
+
 /* What comes in here may be anything. */
 static void answer_door(spawner *s)
 {
@@ -218,7 +241,6 @@ static void answer_door(spawner *s)
                          .msg_iovlen = 1,
                          .msg_control = control.space,
                          .msg_controllen = sizeof(control.space)};
-    int socket = -1;
 
     ssize_t len = recvmsg(s->door, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (len == 0) {
@@ -228,10 +250,7 @@ static void answer_door(spawner *s)
     if (len <= 0) {
         return;
     }
-    struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
-    if (header != NULL && header->cmsg_type == SCM_RIGHTS) {
-        memcpy(&socket, CMSG_DATA(header), sizeof(int));
-    }
+    int socket = take_first_fd(&msg);
     if (socket >= 0) {
         if (len == (ssize_t)sizeof(request)) {
             start_helper(s, socket, request.number);

@@ -360,6 +360,70 @@ static void nonsense_is_not_carried_out(void **state)
     assert_false(parse(&o, text, sizeof(text)));
 }
 
+static void no_helper(int fd, int number, pid_t parent, const wr__user *user)
+{
+    (void)fd;
+    (void)number;
+    (void)parent;
+    (void)user;
+}
+
+/** Knock with a message of @a len bytes and two ends of sockets. */
+static void knock(size_t len, const int *fds)
+{
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char space[CMSG_SPACE(2 * sizeof(int))];
+    } control = {.space = {0}};
+    char text[64] = {0};
+    struct iovec iov = {.iov_base = text, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.space,
+                         .msg_controllen = sizeof(control.space)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, 2 * sizeof(int));
+    assert_int_equal(sendmsg(wr__spawner_door(), &msg, 0), len);
+}
+
+static void assert_end_comes(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    assert_int_equal(poll(&wait, 1, 10000), 1);
+    assert_int_equal(read(fd, &byte, 1), 0);
+    close(fd);
+}
+
+/** Children are not trusted: nothing that they send stays with the spawner. */
+static void what_comes_through_the_door_is_closed_again(void **state)
+{
+    static const size_t lengths[] = {1, sizeof(wr__helper_request), 64};
+    const wr__user user = {.uid = getuid(), .gid = getgid()};
+
+    (void)state;
+    wr__spawner_helper(no_helper);
+    assert_int_equal(wr__spawner_open_door(&user, 1, false), APR_SUCCESS);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        int one[2], two[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, one), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, two), 0);
+        knock(lengths[i], (const int[2]){one[1], two[1]});
+        close(one[1]);
+        close(two[1]);
+        assert_end_comes(one[0]);
+        assert_end_comes(two[0]);
+    }
+    wr__spawner_finish();
+    wr__spawner_helper(NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -376,6 +440,7 @@ int main(void)
         TEST(a_dead_spawner_is_noticed_and_replaced),
         TEST(who_does_not_end_is_told_and_then_killed),
         TEST(nonsense_is_not_carried_out),
+        TEST(what_comes_through_the_door_is_closed_again),
     };
 
     signal(SIGPIPE, SIG_IGN);
