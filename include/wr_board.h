@@ -33,8 +33,9 @@
     X(CLOSING, "closing", GAUGE, "", "connections that are being closed")      \
     X(CONNECTIONS, "connections", COUNTER, "", "connections accepted")         \
     X(REQUESTS, "requests", COUNTER, "", "requests answered")                  \
-    X(BYTES_RECEIVED, "bytes_received", COUNTER, "bytes", "from clients")      \
-    X(BYTES_SENT, "bytes_sent", COUNTER, "bytes", "to clients")                \
+    X(BYTES_RECEIVED, "bytes_received", COUNTER, "bytes",                      \
+      "bytes from clients")                                                    \
+    X(BYTES_SENT, "bytes_sent", COUNTER, "bytes", "bytes to clients")          \
     X(BLOCKING_CALLS, "blocking_calls", COUNTER, "",                           \
       "calls that may wait for a disk")                                        \
     X(BLOCKED_NS, "blocked_ns", COUNTER, "ns",                                 \

@@ -23,9 +23,12 @@ modules_generators_mod_autoindex_la_SOURCES = \
 
 modules_generators_mod_status_la_SOURCES = \
     modules/generators/mod_status.c \
+    modules/generators/status_auto.c \
     modules/generators/status_gather.c \
+    modules/generators/status_html.c \
     modules/generators/status_json.c \
-    modules/generators/status_proc.c
+    modules/generators/status_proc.c \
+    modules/generators/status_prometheus.c
 
 modules_loggers_mod_log_config_la_SOURCES = \
     modules/loggers/log_format.c \

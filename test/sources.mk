@@ -32,6 +32,7 @@ unit_tests = \
     test/unit/test_regex \
     test/unit/test_response \
     test/unit/test_spawner \
+    test/unit/test_status \
     test/unit/test_threads \
     test/unit/test_timers
 if HAVE_LIBURING
@@ -48,6 +49,16 @@ test_unit_test_conn_threads_SOURCES = test/unit/test_conn_threads.c \
     $(support_sources)
 test_unit_test_response_SOURCES = test/unit/test_response.c $(support_sources)
 test_unit_test_path_SOURCES = test/unit/test_path.c $(support_sources)
+
+# The forms of mod_status, compiled anew: those of the module are libtool's.
+test_unit_test_status_CPPFLAGS = $(AM_CPPFLAGS)
+test_unit_test_status_SOURCES = test/unit/test_status.c \
+    modules/generators/status_auto.c \
+    modules/generators/status_gather.c \
+    modules/generators/status_html.c \
+    modules/generators/status_json.c \
+    modules/generators/status_proc.c \
+    modules/generators/status_prometheus.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

@@ -15,15 +15,15 @@
 
 /** What the kernel counts of a thread: enumerator (WR__U_...), name, unit, and
  *  what it is. */
-#define WR__STATUS_USAGES(X)                                               \
-    X(CPU, "cpu_ns", "ns", "processor time used")                          \
-    X(CPU_USER, "cpu_user_ns", "ns", "... of it outside of the kernel")    \
-    X(CPU_SYSTEM, "cpu_system_ns", "ns", "... of it in the kernel")        \
-    X(RUN_WAIT, "run_wait_ns", "ns", "time it could run and did not")      \
-    X(MINOR_FAULTS, "minor_faults", "", "page faults without a disk")      \
-    X(MAJOR_FAULTS, "major_faults", "", "page faults that read a disk")    \
-    X(VOLUNTARY, "voluntary_switches", "", "context switches as it slept") \
-    X(INVOLUNTARY, "involuntary_switches", "",                             \
+#define WR__STATUS_USAGES(X)                                                 \
+    X(CPU, "cpu_ns", "ns", "processor time used")                            \
+    X(CPU_USER, "cpu_user_ns", "ns", "processor time outside of the kernel") \
+    X(CPU_SYSTEM, "cpu_system_ns", "ns", "processor time in the kernel")     \
+    X(RUN_WAIT, "run_wait_ns", "ns", "time it could run and did not")        \
+    X(MINOR_FAULTS, "minor_faults", "", "page faults without a disk")        \
+    X(MAJOR_FAULTS, "major_faults", "", "page faults that read a disk")      \
+    X(VOLUNTARY, "voluntary_switches", "", "context switches as it slept")   \
+    X(INVOLUNTARY, "involuntary_switches", "",                               \
       "context switches as others came first")
 
 #define WR__STATUS_ENUM(NUMBER, NAME, UNIT, HELP) WR__U_##NUMBER,
@@ -57,14 +57,18 @@ typedef struct wr__status_group {
 } wr__status_group;
 
 typedef struct wr__status {
-    const char *mpm; /**< of the process that answers */
+    const char *mpm;  /**< of the process that answers */
+    const char *host; /**< whom the client asked; or NULL */
+    bool has_rows;    /**< a page shows processes and threads, too */
     wr_board_info board;
     int64_t now_us;
     const wr_counter_info *counters; /**< WR_N_COUNT */
     wr__status_group all;            /**< since the start, over all */
     /** wr__status_group; counters of those that now live */
     apr_array_header_t *generations, *processes;
-    apr_array_header_t *roles;   /**< wr__status_group; since the start */
+    /** wr__status_group; since the start.  That of no name is of roles that
+     *  are forgotten */
+    apr_array_header_t *roles;
     apr_array_header_t *threads; /**< wr__status_thread */
     int unread; /**< threads of which the kernel was not asked */
 } wr__status;
@@ -74,14 +78,23 @@ wr__status *wr__status_gather(apr_pool_t *pool, const char *mpm);
 
 /** What the kernel says of a thread.  @return false: it has ended. */
 bool wr__usage_of_thread(int pid, int tid, int64_t usage[WR__U_COUNT]);
-/** Pages in memory that a process has, in bytes; 0: it has ended. */
+/** Memory that a process has, in bytes; 0: it has ended. */
 int64_t wr__resident_bytes(int pid);
 
-/* The formats.  Each appends to bb all that it shows. */
+/** Since the server began; above 0. */
+double wr__status_uptime(const wr__status *s);
 
-void wr__status_json(const wr__status *s, apr_bucket_brigade *bb);
+/** A form in which the status is shown. */
+typedef struct wr__status_form {
+    const char *query; /**< "json"; "" is what all else is shown in */
+    const char *content_type;
+    /** Append all to @a bb. */
+    void (*show)(const wr__status *s, apr_bucket_brigade *bb);
+} wr__status_form;
 
-/** What wr_role_state a word. */
-const char *wr__status_word(wr_role_state state);
+extern const wr__status_form wr__status_html;
+extern const wr__status_form wr__status_auto;
+extern const wr__status_form wr__status_json;
+extern const wr__status_form wr__status_prometheus;
 
 #endif

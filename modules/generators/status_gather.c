@@ -49,6 +49,15 @@ static wr__status_group *add_group(apr_array_header_t *groups,
     return group;
 }
 
+/** It began with the first of its threads. */
+static wr__status_group *widen(wr__status_group *group, const wr_row_view *row)
+{
+    if (row->since_us < group->since_us) {
+        group->since_us = row->since_us;
+    }
+    return group;
+}
+
 static wr__status_group *generation_of(wr__status *s, const wr_row_view *row)
 {
     for (int i = 0; i < s->generations->nelts; i++) {
@@ -56,7 +65,7 @@ static wr__status_group *generation_of(wr__status *s, const wr_row_view *row)
             &APR_ARRAY_IDX(s->generations, i, wr__status_group);
 
         if (group->generation == row->generation) {
-            return group;
+            return widen(group, row);
         }
     }
     return add_group(s->generations, row);
@@ -95,11 +104,7 @@ static wr__status_group *process_of(wr__status *s, apr_hash_t *places,
         group = add_group(s->processes, row);
         group->resident_bytes = wr__resident_bytes(row->pid);
     }
-    group = &APR_ARRAY_IDX(s->processes, *place, wr__status_group);
-    if (row->since_us < group->since_us) {
-        group->since_us = row->since_us;
-    }
-    return group;
+    return widen(&APR_ARRAY_IDX(s->processes, *place, wr__status_group), row);
 }
 
 /** @a own: only what the row's present thread has counted. */
@@ -141,11 +146,27 @@ static const wr__status_thread *add_thread(wr__status *s,
     return thread;
 }
 
+/** The row of a process itself is of no role while nothing is in it. */
+static bool has_role(const wr_row_view *row)
+{
+    if (!is_process(row)) {
+        return true;
+    }
+    for (int i = 0; i < WR_N_COUNT; i++) {
+        if (row->n[i] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void look_at(wr__status *s, apr_hash_t *places, const wr_row_view *row)
 {
     const wr__status_thread *thread;
 
-    add_row(role_group_of(s, row), row, false);
+    if (has_role(row)) {
+        add_row(role_group_of(s, row), row, false);
+    }
     add_row(&s->all, row, false);
     if (row->pid == 0) {
         return;
@@ -172,6 +193,21 @@ static int64_t now_us(void)
     return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
+/** Counters of rows that other roles have now. */
+static void add_retired(wr__status *s)
+{
+    wr_row_view row = {.pid = 0};
+    bool is_any = false;
+
+    for (int i = 0; i < WR_N_COUNT; i++) {
+        row.n[i] = wr_board_retired((wr_counter)i);
+        is_any = is_any || row.n[i] != 0;
+    }
+    if (is_any) {
+        look_at(s, NULL, &row);
+    }
+}
+
 wr__status *wr__status_gather(apr_pool_t *pool, const char *mpm)
 {
     wr__status *s = apr_pcalloc(pool, sizeof(*s));
@@ -191,8 +227,13 @@ wr__status *wr__status_gather(apr_pool_t *pool, const char *mpm)
             look_at(s, places, &row);
         }
     }
-    for (int i = 0; i < WR_N_COUNT; i++) {
-        s->all.n[i] += wr_board_retired((wr_counter)i);
-    }
+    add_retired(s);
     return s;
+}
+
+double wr__status_uptime(const wr__status *s)
+{
+    int64_t us = s->now_us - s->board.started_us;
+
+    return us > 1000 ? (double)us / 1e6 : 0.001;
 }

@@ -8,8 +8,6 @@
 
 #include "wr_version.h"
 
-#include <apr_strings.h>
-
 /** Objects, arrays, and the commas between what is in them. */
 typedef struct json {
     apr_bucket_brigade *bb;
@@ -154,6 +152,19 @@ static void put_groups(json *j, const wr__status *s, const char *key,
     put(j, "\n");
 }
 
+static const char *word_of(wr_role_state state)
+{
+    switch (state) {
+    case WR_ROLE_NONE:
+        return "ended";
+    case WR_ROLE_WAITING:
+        return "waiting";
+    case WR_ROLE_BUSY:
+        break;
+    }
+    return "busy";
+}
+
 static void put_thread(json *j, const wr__status *s, const wr__status_thread *t)
 {
     put_number(j, "pid", t->row.pid);
@@ -162,7 +173,7 @@ static void put_thread(json *j, const wr__status *s, const wr__status_thread *t)
     put_number(j, "child", t->row.child);
     put_text(j, "mpm", t->row.mpm);
     put_text(j, "role", t->row.role);
-    put_text(j, "state", wr__status_word(t->row.state));
+    put_text(j, "state", word_of(t->row.state));
     put_number(j, "since_us", t->row.since_us);
     put_numbers(j, "counters", s->counters, WR_N_COUNT, t->row.n);
     if (t->has_usage) {
@@ -188,7 +199,7 @@ static void put_threads(json *j, const wr__status *s)
     put(j, "\n");
 }
 
-void wr__status_json(const wr__status *s, apr_bucket_brigade *bb)
+static void show(const wr__status *s, apr_bucket_brigade *bb)
 {
     json j = {.bb = bb};
 
@@ -212,3 +223,9 @@ void wr__status_json(const wr__status *s, apr_bucket_brigade *bb)
     put_infos(&j, "usage_infos", wr__usage_infos, WR__U_COUNT);
     end(&j, "}\n");
 }
+
+const wr__status_form wr__status_json = {
+    .query = "json",
+    .content_type = "application/json",
+    .show = show,
+};
