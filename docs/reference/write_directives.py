@@ -68,9 +68,13 @@ MODULES = [
     ("env", "module-env", "Variables"),
     ("setenvif", "module-setenvif", "Variables by what a request says"),
     ("log_config", "logs", "The access log"),
+    ("status", "module-status", "The server’s status"),
 ]
 
-AFTER = {"logs": """
+AFTER = {"module-status": """
+<p>The handler <code>server-status</code> is told of in <a href="status.html">\
+Status</a>.</p>
+""", "logs": """
 <p>Lines are gathered in memory that all processes share, and written out when
 half a ring is full, once a second, and after a child has died, so that a line
 of a completed request is not lost with its process.</p>
