@@ -300,6 +300,11 @@ class Weir:
         found.pop(self.pid, None)
         return found
 
+    def serving(self):
+        """Children and helpers: the processes that serve."""
+        return {pid: its for pid, its in self.children().items()
+                if not its[1].startswith("weir: ")}
+
     def reload(self, extra=None, wait=True):
         """Restart gracefully; wait: until a new process is there."""
         self.write_config(extra)
