@@ -38,6 +38,7 @@ class Trace:
             pytest.skip("strace is not there")
         threads = self.threads()
         self.names = {thread: name for thread, (_, name) in threads.items()}
+        self.process_of = {thread: pid for thread, (pid, _) in threads.items()}
         command = ["strace", "-f", "-yy", "-s", "200", "-o", self.out]
         for pid in self.pids:
             command += ["-p", str(pid)]
@@ -80,6 +81,10 @@ class Trace:
         found = [thread for thread, its in self.names.items() if its == name]
         assert len(found) == 1, self.names
         return found[0]
+
+    def threads_beside(self, thread):
+        """How many its process had, itself too."""
+        return list(self.process_of.values()).count(self.process_of[thread])
 
 
 def tracer_of(tid):

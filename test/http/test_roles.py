@@ -92,8 +92,10 @@ def who_accepts_answers(trace, port):
 
 def main_never_waits(trace, port):
     """AMPED: one thread does it all but what may wait for a disk, which helpers
-    do, and nothing else."""
+    do, and nothing else.  It is the only one of its process, as long as helpers
+    are processes and no code has blocked."""
     main = trace.thread("weir:amped")
+    assert trace.is_threaded or trace.threads_beside(main) == 1
     for call in trace.to_clients:
         assert call.thread == main, call
     for call in trace.calls:
@@ -121,7 +123,7 @@ ROLES = {"sped": one_thread_does_it_all, "mt": who_accepts_answers,
          "proactor": kernel_does_it}
 
 
-def test_who_does_what(weir, mpm):
+def test_who_does_what(weir, variant, mpm):
     if mpm not in ROLES:
         pytest.skip(f"not of {mpm}")
     server = weir(CONFIG)
@@ -130,6 +132,7 @@ def test_who_does_what(weir, mpm):
     with Trace(server) as trace:
         serve_a_few(server)
         serve_one_from_a_slow_disk(server)
+    trace.is_threaded = variant.is_threaded
     trace.to_clients = [call for call in trace.calls
                         if peer_port(call, server.port)]
     ROLES[mpm](trace, server.port)
