@@ -74,6 +74,14 @@ static void carry(wr__loop *l, wr_conn *c)
     }
 }
 
+/** What it was waiting for has come, by another connection. */
+static void resume(wr_conn *c)
+{
+    amped *a = c->child->mpm_data;
+
+    wr__seat_put(&a->loop.ready, c);
+}
+
 static void on_other(wr__loop *l, int number)
 {
     amped *a = l->arg;
@@ -137,6 +145,7 @@ static wr_mpm amped_mpm = {
     .config_create = wr__helper_config_create,
     .config_check = wr__helper_config_check,
     .describe = wr__helper_describe,
+    .resume = resume,
     .init = amped_init,
     .serve = amped_serve,
 };
