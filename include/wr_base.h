@@ -51,6 +51,7 @@ typedef struct wr_thread wr_thread;
 struct wr_task {
     wr_task *next;
     int kind;
+    uint32_t queued_us; /**< the queue's: when, in microseconds, modulo 2^32 */
 };
 
 /** A deadline that never passes (monotonic nanoseconds). */

@@ -47,7 +47,18 @@
     X(HELPER_JOBS, "helper_jobs", COUNTER, "", "ops given to helpers")         \
     X(HELPER_WAIT_NS, "helper_wait_ns", COUNTER, "ns",                         \
       "time in which ops waited for a helper to be free")                      \
-    X(HELPER_DEATHS, "helper_deaths", COUNTER, "", "helper processes that died")
+    X(HELPER_DEATHS, "helper_deaths", COUNTER, "",                             \
+      "helper processes that died")                                            \
+    X(TASKS, "tasks", COUNTER, "", "tasks given to a pool of workers")         \
+    X(TASKS_WAITING, "tasks_waiting", GAUGE, "", "tasks no worker has begun")  \
+    X(TASKS_WAITED_NS, "tasks_waited_ns", COUNTER, "ns",                       \
+      "time tasks waited for a worker")                                        \
+    X(WORK_NS, "work_ns", COUNTER, "ns", "time workers had a task")            \
+    X(WORKERS, "workers", GAUGE, "", "workers that there are to be")           \
+    X(TASK_RATE, "task_rate", GAUGE, "",                                       \
+      "tasks a second, of late, in thousandths")                               \
+    X(WORKERS_NEEDED, "workers_needed", GAUGE, "",                             \
+      "task_rate x seconds each takes, of late, in thousandths")
 
 #define WR_BOARD_ENUM(NUMBER, NAME, KIND, UNIT, HELP) WR_N_##NUMBER,
 typedef enum wr_counter {

@@ -2,6 +2,7 @@
 
 mpm_common_sources = \
     mpm/common/accept.c \
+    mpm/common/dispatch.c \
     mpm/common/helpers.c \
     mpm/common/loop.c \
     mpm/common/poller.c \

@@ -34,7 +34,8 @@ unit_tests = \
     test/unit/test_spawner \
     test/unit/test_status \
     test/unit/test_threads \
-    test/unit/test_timers
+    test/unit/test_timers \
+    test/unit/test_workers
 if HAVE_LIBURING
 unit_tests += test/unit/test_ring
 endif
@@ -249,13 +250,14 @@ test/mpm/broken/starvation.c: $(srcdir)/test/mpm/broken/starvation.sed \
 
 broken_tests += test/mpm/broken_two_owners
 broken_sources += test/mpm/broken/two_owners.c
+test_mpm_broken_two_owners_SOURCES = $(mpm_hybrid_sources)
 nodist_test_mpm_broken_two_owners_SOURCES = test/mpm/broken/two_owners.c
 test_mpm_broken_two_owners_CPPFLAGS = $(contract_cppflags)
 test_mpm_broken_two_owners_CFLAGS = $(AM_CFLAGS) -w
 test_mpm_broken_two_owners_LDFLAGS = $(contract_ldflags)
 test_mpm_broken_two_owners_LDADD = $(contract_ldadd)
 test/mpm/broken/two_owners.c: $(srcdir)/test/mpm/broken/two_owners.sed \
-    $(srcdir)/mpm/hybrid/mpm_hybrid.c
+    $(srcdir)/mpm/common/loop.c
 	$(break) $^ $@
 
 if HAVE_LIBURING

@@ -119,13 +119,22 @@ DEFAULTS = {
     "User": "<code>www-data</code>, or <code>nobody</code>",
     "Group": "the user’s own",
     "ThreadsPerChild": "under <code>mt</code> 64, under <code>hybrid</code> "
-                       "two for each processor and one",
+                       "<code>auto io</code>",
 }
 HELP = {
     "ThreadsPerChild": "Threads of a process. Under <code>mt</code> that many "
                        "connections are served at once; under "
                        "<code>hybrid</code> that many requests are worked on "
-                       "at once.",
+                       "at once. With <code>auto</code>, under "
+                       "<code>hybrid</code>, the number follows from "
+                       "<i>N</i>, the processors the process may use: "
+                       "<code>cpu</code> is <i>N</i> + 1, <code>io</code> "
+                       "2 <i>N</i> + 1; <code>measured</code>, or a plain "
+                       "<code>auto</code>, is what is needed by Little’s law, "
+                       "tasks a second times seconds that each takes, and "
+                       "twice its root for bursts, looked at once a second, "
+                       "from <i>N</i> + 1 to <code>MaxThreadsPerChild</code>. "
+                       "<code>weir -S</code> shows the arithmetic.",
     "ErrorLog": "Where errors are written to: a file, a "
                 '<a href="#programs">program</a>, the system’s log (as '
                 "<code>local7</code> and <code>weir</code> unless it says "

@@ -30,7 +30,7 @@ bool wr__acceptor_open(wr__acceptor *a, int64_t now)
     if (a->paused_until <= now) {
         a->paused_until = 0;
     }
-    return !a->is_closed && !a->is_full && !a->paused_until
+    return !a->is_closed && !a->is_held && !a->is_full && !a->paused_until
            && wr_child_state(a->child) == WR_CHILD_RUNNING;
 }
 

@@ -13,6 +13,8 @@
 typedef struct wr__acceptor {
     wr_child *child;
     bool is_closed;       /**< the child drains; the MPM sets it */
+    bool is_held;         /**< there is no room for what new ones would bring;
+                               the MPM sets it */
     bool is_full;         /**< until some connections have gone */
     int64_t paused_until; /**< the system had no room for another; or 0 */
     int64_t quiet_until;  /**< that is not logged again before */

@@ -194,6 +194,7 @@ static apr_status_t wait_for_events(wr__loop *l)
 
     if (rv == APR_SUCCESS) {
         until = until < resumes ? until : resumes;
+        until = until < l->wake_ns ? until : l->wake_ns;
         if (l->ready.first || (has_inbox(l) && !wr__inbox_sleep(&l->inbox))) {
             until = now;
         }
@@ -222,6 +223,7 @@ apr_status_t wr__loop_init(wr__loop *l, wr_child *child,
     l->child = child;
     l->arg = arg;
     l->acceptor.child = child;
+    l->wake_ns = WR_NEVER;
     wr__timers_init(&l->timers, child->max_connections, child->pool);
     if (rv == APR_SUCCESS && has_inbox(l)) {
         rv = wr__inbox_init(&l->inbox, child->pool);

@@ -49,6 +49,7 @@ struct wr__loop {
     wr__acceptor acceptor;
     wr__fifo ready;  /**< connections that let others go first */
     wr__inbox inbox; /**< what other threads have for this one */
+    int64_t wake_ns; /**< the MPM wants a turn by then; WR_NEVER at first */
     bool is_stopping;
     bool is_gathering; /**< let what is ready to be sent have its turn after
                             the events: wr__loop_put_last() */

@@ -13,6 +13,8 @@
 /* Of what was measured a second ago, so much counts still: about the last four
  * seconds make the size. */
 #define KEPT 0.75
+/* Not looked at for so long: nothing was to be seen, and it begins anew. */
+#define FORGOTTEN (10 * WR__POOL_PERIOD)
 
 static const char *const rule_names[] = {
     [WR__SIZE_CPU] = "cpu",
@@ -143,11 +145,14 @@ int wr__pool_measure(wr__pool_meter *m, const wr__pool_size *size, int cores,
     int most = wr__pool_most(size, cores);
     int wanted;
 
-    if (m->looked_ns && now > m->looked_ns) {
+    if (now > m->looked_ns + FORGOTTEN) {
+        *m = (wr__pool_meter){.then = m->then}; /* what came, came just now */
+    }
+    else if (now > m->looked_ns) {
         take_in(m, totals, now);
+        m->then = *totals;
     }
     m->looked_ns = now;
-    m->then = *totals;
     wanted = with_slack(m->rate * m->time, most);
     return wanted < least ? least : wanted > most ? most : wanted;
 }

@@ -80,7 +80,7 @@ apr_status_t wr__inbox_init(wr__inbox *box, apr_pool_t *pool)
  * a giver puts its task and then looks for a sleeper.  Both steps of both are
  * sequentially consistent, so at least one of the two sees the other.
  */
-void wr__inbox_put(wr__inbox *box, wr_task *task)
+bool wr__inbox_put(wr__inbox *box, wr_task *task)
 {
     wr_task *newest = atomic_load_explicit(&box->newest, memory_order_relaxed);
 
@@ -89,9 +89,16 @@ void wr__inbox_put(wr__inbox *box, wr_task *task)
     } while (!atomic_compare_exchange_weak(&box->newest, &newest, task));
     if (atomic_load(&box->is_asleep)
         && atomic_exchange(&box->is_asleep, false)) {
-        /* Can fail only when the count is full: then it is readable too. */
-        eventfd_write(box->fd, 1);
+        wr__inbox_poke(box);
+        return true;
     }
+    return false;
+}
+
+void wr__inbox_poke(wr__inbox *box)
+{
+    /* Can fail only when the count is full: then it is readable too. */
+    eventfd_write(box->fd, 1);
 }
 
 bool wr__inbox_sleep(wr__inbox *box)

@@ -39,8 +39,12 @@ typedef struct wr__inbox {
 /** The descriptor is closed with the pool. */
 apr_status_t wr__inbox_init(wr__inbox *box, apr_pool_t *pool);
 
-/** @owner the taker's from now on.  @thread any. */
-void wr__inbox_put(wr__inbox *box, wr_task *task);
+/** @owner the taker's from now on.  @thread any.
+ *  @return had the taker to be woken? */
+bool wr__inbox_put(wr__inbox *box, wr_task *task);
+/** Wake the taker, or keep it from falling asleep once, without a task: always
+ *  a system call.  @thread any. */
+void wr__inbox_poke(wr__inbox *box);
 
 /** The taker is about to wait.  @return false: don't, there is something. */
 bool wr__inbox_sleep(wr__inbox *box);

@@ -12,7 +12,9 @@
  *
  * The I/O thread ("io", the child's main thread) never blocks and runs neither
  * an op nor a module's code; a worker never waits for a client.  A connection
- * with the I/O thread costs a small structure and no stack.
+ * with the I/O thread costs a small structure and no stack.  Two arrows may be
+ * moved: TaskStart readable lets workers read requests, HandOver always keeps
+ * them from sending.
  *
  * Ownership.  A connection is with the I/O thread, in the workers' queue, with
  * a worker, in the I/O thread's inbox, or parked.  Whoever has it hands it on
@@ -20,61 +22,95 @@
  * posting an event or the time.  Only the I/O thread closes, so what it knows
  * of (the poller's table, the timers) is alive, whoever owns it.
  */
+#include "wr_board.h"
 #include "wr_conn.h"
+#include "wr_end.h"
 #include "wr_module.h"
 #include "wr_mpm.h"
 #include "wr_op.h"
 
-#include "mpm/common/accept.h"
-#include "mpm/common/poller.h"
-#include "mpm/common/queue.h"
-#include "mpm/common/timers.h"
+#include "mpm/common/loop.h"
 #include "mpm/common/workers.h"
 
-#include <unistd.h>
+#include <apr_strings.h>
+
+/** TaskStart */
+enum {
+    START_REQUEST, /**< the I/O thread reads until a request is complete */
+    START_READABLE /**< a worker reads as soon as there is something */
+};
+
+/** HandOver */
+enum {
+    HAND_OVER_LEFTOVER, /**< a worker sends first; what is left is handed over
+                         */
+    HAND_OVER_ALWAYS    /**< the I/O thread sends */
+};
 
 typedef struct hybrid_config {
-    int workers; /**< ThreadsPerChild */
+    wr__pool_size size; /**< ThreadsPerChild, MaxThreadsPerChild */
+    int dispatch;       /**< TaskDispatch */
+    int queue_limit;    /**< TaskQueueLimit */
+    int task_start;     /**< TaskStart */
+    int hand_over;      /**< HandOver */
 } hybrid_config;
 
 /** wr_task.kind */
 enum {
     TASK_CONN, /**< a connection to be carried on */
+    TASK_READ, /**< ... which is readable, and to be read first */
     TASK_LOG   /**< a finished request's record */
 };
 
 typedef struct hybrid {
-    wr_child *child;
+    const hybrid_config *config;
+    wr__loop loop; /**< its inbox: connections that workers hand back */
     wr__workers *workers;
-    wr__inbox inbox; /**< connections that workers hand back */
     /* The rest is the I/O thread's. */
-    wr_thread *self;
-    wr__poller *poller;
-    wr__timers timers;
-    wr__acceptor acceptor;
-    wr__fifo ready; /**< connections that let others go first */
-    wr__fifo work;  /**< tasks for the workers, shipped once a turn */
-    bool is_stopping;
+    wr__fifo work; /**< tasks for the workers, shipped once a turn */
+    wr__fifo held; /**< readable connections that are not read for now */
+    bool is_full;  /**< there was no room for all of the work */
 } hybrid;
 
 #define WORK_MAX 16 /* so many tasks do not wait for the turn's end */
-/* When a deadline has passed while another thread owned the connection. */
-#define LOOK_AGAIN WR_SEC
+
+/** Bits of the client that are both wanted and ready. */
+static unsigned client_ready(const wr_conn *c)
+{
+    return c->ends->want
+           & atomic_load_explicit(&c->ends->ready, memory_order_relaxed);
+}
+
+/** wr_conn_io() for some bits of the client alone.  The next step says again
+ *  what is wanted. */
+static void client_io(wr_conn *c, wr_thread *self, unsigned bits)
+{
+    for (wr_end *e = c->ends; e; e = e->next) {
+        e->want = e == c->ends ? (uint8_t)(e->want & bits) : 0;
+    }
+    wr_conn_io(c, self, c->child->quantum);
+}
 
 /* The workers' half. */
 
-static void hand_back(hybrid *h, wr_conn *c)
+static void hand_back(hybrid *h, wr_conn *c, wr_thread *self)
 {
     wr_task *task = &wr__seat_of(c)->task;
 
     task->kind = TASK_CONN;
-    wr__inbox_put(&h->inbox, task);
+    wr_count(self, WR_N_HAND_OVERS, 1);
+    if (wr__inbox_put(&h->loop.inbox, task)) {
+        wr_count(self, WR_N_WAKE_UPS, 1);
+    }
 }
 
 /** What it was waiting for has come, by another connection. */
 static void resume(wr_conn *c)
 {
-    hand_back(c->child->mpm_data, c);
+    hybrid *h = c->child->mpm_data;
+
+    wr__seat_of(c)->task.kind = TASK_CONN;
+    wr__inbox_put(&h->loop.inbox, &wr__seat_of(c)->task);
 }
 
 static void call(wr_conn *c, wr_thread *self)
@@ -94,46 +130,63 @@ static void call(wr_conn *c, wr_thread *self)
  * try's share, or a further request to be read); and what would not be woken,
  * as an end is not watched yet or the timer is set too late.
  */
-static bool let_go(hybrid *h, wr_conn *c)
+static bool let_go(hybrid *h, wr_conn *c, wr_thread *self)
 {
     if (!wr_conn_ready(c) && wr__poller_watches(c) && wr__timers_cover(c)) {
         return wr_conn_park(c);
     }
-    hand_back(h, c);
+    hand_back(h, c, self);
     return true;
+}
+
+/** What a worker may do of what the client is ready for. */
+static unsigned share_of_worker(const hybrid *h, const wr_conn *c,
+                                bool has_sent)
+{
+    unsigned bits = client_ready(c);
+
+    if (h->config->task_start == START_REQUEST) {
+        bits &= ~(unsigned)WR_READ;
+    }
+    if (h->config->hand_over == HAND_OVER_ALWAYS || has_sent) {
+        bits &= ~(unsigned)WR_WRITE;
+    }
+    return bits;
 }
 
 /** Run a connection's request, or a series of them, up to what takes time. */
 static void run_conn(hybrid *h, wr_conn *c, wr_thread *self)
 {
-    bool has_tried = false;
+    bool has_sent = false;
+    unsigned bits;
 
     for (;;) {
         switch (wr_conn_step(c, self)) {
         case WR_WANT_RUN:
-            has_tried = false;
+            has_sent = false;
             break;
         case WR_WANT_CALL:
             call(c, self);
-            has_tried = false;
+            has_sent = false;
             break;
         case WR_WANT_LOG:
             wr_record_log(wr_conn_take_log(c), self);
             break;
         case WR_WANT_IO:
             /* A small response leaves here and never sees the I/O thread. */
-            if (!has_tried && wr_conn_ready(c)) {
-                wr_conn_io(c, self, h->child->quantum);
-                has_tried = true;
+            bits = share_of_worker(h, c, has_sent);
+            if (bits) {
+                client_io(c, self, bits);
+                has_sent = has_sent || (bits & WR_WRITE);
             }
-            else if (let_go(h, c)) {
+            else if (let_go(h, c, self)) {
                 return;
             }
             break;
         case WR_WANT_YIELD:
         case WR_WANT_DROP:
         case WR_WANT_CLOSE:
-            hand_back(h, c);
+            hand_back(h, c, self);
             return;
         }
     }
@@ -143,86 +196,116 @@ static void run_task(wr_thread *self, wr_task *task, void *arg)
 {
     if (task->kind == TASK_LOG) {
         wr_record_log((wr_record *)task, self);
+        return;
     }
-    else {
-        run_conn(arg, wr__conn_of_task(task), self);
+    if (task->kind == TASK_READ) {
+        /* Before the step: what came in time is not late since it waited. */
+        client_io(wr__conn_of_task(task), self, WR_READ);
     }
+    run_conn(arg, wr__conn_of_task(task), self);
+}
+
+/** Any worker: there is room in the queues. */
+static void wake_io_thread(void *arg)
+{
+    hybrid *h = arg;
+
+    wr__inbox_poke(&h->loop.inbox);
 }
 
 /* The I/O thread's half. */
 
+/** Give the workers what there is for them.  While they have no room for it,
+ *  nothing is accepted, and no new request is read. */
+static void ship(hybrid *h)
+{
+    h->is_full = !wr__workers_submit(h->workers, h->loop.self, &h->work);
+    h->loop.acceptor.is_held = h->is_full;
+}
+
 static void hand_over(hybrid *h, wr_task *task, int kind)
 {
     task->kind = kind;
+    wr_count(h->loop.self, WR_N_HAND_OVERS, kind != TASK_LOG);
     wr__fifo_put(&h->work, task);
-    if (h->work.count >= WORK_MAX) {
-        wr__workers_submit(h->workers, &h->work);
+    if (h->work.count >= WORK_MAX && !h->is_full) {
+        ship(h);
     }
 }
 
-static void set_timer(hybrid *h, wr_conn *c)
+/** A new connection counts as readable, so that it is tried.  A worker is not
+ *  sent to try: only when the poller has said so. */
+static void doubt_reading(wr_conn *c)
 {
-    if (!wr__timers_cover(c)) {
-        wr__timers_set(&h->timers, c, c->deadline);
+    if (c->ends->slot == 0) {
+        atomic_fetch_and_explicit(&c->ends->ready, (uint8_t)~WR_READ,
+                                  memory_order_relaxed);
     }
 }
 
-/** Park the connection until an event or its deadline.  @return false if it is
- *  still the caller's. */
-static bool await(hybrid *h, wr_conn *c)
+/** A client is readable and nothing else is to be done.  @return has it been
+ *  given to a worker, who reads? */
+static bool leave_reading(hybrid *h, wr_conn *c)
 {
-    set_timer(h, c);
-    if (!wr__poller_watch(h->poller, c)) {
-        wr_conn_post(c, WR_POST_STOP); /* it can't wait: let it end */
+    if (h->config->task_start == START_REQUEST) {
         return false;
     }
-    return wr_conn_park(c);
+    doubt_reading(c);
+    if (!(client_ready(c) & WR_READ)) {
+        return false;
+    }
+    c->ends->want &= (uint8_t)~WR_READ;
+    if (wr_conn_ready(c)) {
+        return false;
+    }
+    c->ends->want |= WR_READ;
+    hand_over(h, &wr__seat_of(c)->task, TASK_READ);
+    return true;
 }
 
-/** @return false if an op is still out: then it comes back, and again here. */
-static bool close_conn(hybrid *h, wr_conn *c)
+/** Nothing has been read of what the client asks for next, and the workers have
+ *  more to do than they can: it waits where it is, in the client's socket. */
+static bool hold(hybrid *h, wr_conn *c)
 {
-    wr__timers_remove(&h->timers, c);
-    wr__poller_forget(h->poller, c);
-    return wr_conn_close(c, h->self);
+    if (!h->is_full || c->kit || h->loop.is_stopping) {
+        return false;
+    }
+    wr__fifo_put(&h->held, &wr__seat_of(c)->task);
+    return true;
 }
 
 /** Shuffle a connection's bytes; give it away when there is more to do than
  *  that.  The caller owns it, and no longer afterwards. */
-static void shuffle(hybrid *h, wr_conn *c)
+static void carry(wr__loop *l, wr_conn *c)
 {
-    wr__seat *seat = wr__seat_of(c);
+    hybrid *h = l->arg;
 
-    if (h->is_stopping && !seat->is_told) {
-        seat->is_told = true;
-        wr_conn_post(c, WR_POST_STOP);
-    }
+    wr__loop_tell(l, c);
     for (;;) {
-        switch (wr_conn_step(c, h->self)) {
+        switch (wr_conn_step(c, l->self)) {
         case WR_WANT_IO:
-            if (!wr_conn_ready(c) && await(h, c)) {
+            if ((!wr_conn_ready(c) && wr__loop_await(l, c)) || hold(h, c)
+                || leave_reading(h, c)) {
                 return;
             }
-            wr_conn_io(c, h->self, h->child->quantum);
+            wr_conn_io(c, l->self, l->child->quantum);
             break;
         case WR_WANT_RUN:
         case WR_WANT_CALL:
-            hand_over(h, &seat->task, TASK_CONN);
+            hand_over(h, &wr__seat_of(c)->task, TASK_CONN);
             return;
         case WR_WANT_LOG:
             /* A record's first bytes are a task; it needs no connection. */
             hand_over(h, (wr_task *)wr_conn_take_log(c), TASK_LOG);
             break;
         case WR_WANT_YIELD:
-            set_timer(h, c); /* one that never waits has a deadline, too */
-            wr__fifo_put(&h->ready, &seat->task);
+            wr__loop_put_last(l, c);
             return;
         case WR_WANT_DROP:
-            wr__poller_forget_gone(h->poller, c);
-            wr_conn_drop(c, h->self);
+            wr__loop_drop(l, c);
             break;
         case WR_WANT_CLOSE:
-            if (close_conn(h, c) || wr_conn_park(c)) {
+            if (wr__loop_close(l, c) || wr_conn_park(c)) {
                 return;
             }
             break;
@@ -230,200 +313,164 @@ static void shuffle(hybrid *h, wr_conn *c)
     }
 }
 
-static void on_listener(hybrid *h, wr_listener *listener)
+/** The workers have room again: read what was held. */
+static void release_held(hybrid *h)
 {
-    for (int i = 0; i < h->child->accept_limit; i++) {
-        wr_conn *c = wr__accept(&h->acceptor, h->self, listener);
-
-        if (!c) {
-            break;
-        }
-        shuffle(h, c);
-    }
-}
-
-static void on_event(hybrid *h, wr_conn *c)
-{
-    /* Not claimed, it is with somebody who will find the post: in time, since
-     * an owner that goes to wait is refused by wr_conn_park(). */
-    if (wr_conn_post(c, WR_POST_EVENT)) {
-        shuffle(h, c);
-    }
-}
-
-static void on_deadline(hybrid *h, wr_conn *c)
-{
-    if (wr_conn_post(c, WR_POST_TIMER)) {
-        shuffle(h, c); /* sets the timer anew if the deadline has moved on */
-    }
-    else {
-        /* Its deadline is its owner's to read.  What this sets may lie behind
-         * it, but then the owner finds the post, or no timer, or this one. */
-        wr__timers_set(&h->timers, c, h->self->now_ns + LOOK_AGAIN);
-    }
-}
-
-static void stop_all(hybrid *h)
-{
-    uint32_t place = 0;
-    wr_conn *c;
-
-    h->is_stopping = true;
-    while ((c = wr__poller_each(h->poller, &place))) {
-        if (wr__seat_of(c)->is_told) {
-            continue;
-        }
-        wr__seat_of(c)->is_told = true;
-        if (wr_conn_post(c, WR_POST_STOP)) {
-            shuffle(h, c);
-        }
-    }
-}
-
-static void handle_events(hybrid *h)
-{
-    wr__event event;
-
-    while (wr__poller_next(h->poller, &event)) {
-        switch (event.kind) {
-        case WR__EVENT_CONN:
-            on_event(h, event.conn);
-            break;
-        case WR__EVENT_LISTENER:
-            on_listener(h, event.listener);
-            break;
-        case WR__EVENT_DRAIN:
-            h->acceptor.is_closed = true;
-            break;
-        case WR__EVENT_STOP:
-            h->acceptor.is_closed = true;
-            stop_all(h);
-            break;
-        case WR__EVENT_OTHER: /* there is none */
-        case WR__EVENT_INBOX:
-            break; /* it woke the thread; the inbox is looked at every turn */
-        }
-    }
-}
-
-/** Carry on what yielded, and what workers hand back. */
-static void handle_ready(hybrid *h)
-{
-    wr__fifo now = h->ready;
     wr_task *task;
 
-    h->ready = (wr__fifo){0};
-    wr__inbox_take(&h->inbox, &now);
-    while ((task = wr__fifo_take(&now))) {
-        shuffle(h, wr__conn_of_task(task));
+    while ((!h->is_full || h->loop.is_stopping)
+           && (task = wr__fifo_take(&h->held))) {
+        wr_conn *c = wr__conn_of_task(task);
+
+        if (!leave_reading(h, c)) {
+            /* Before the step: what came in time is not late since it waited.
+             */
+            wr_conn_io(c, h->loop.self, h->loop.child->quantum);
+            carry(&h->loop, c);
+        }
     }
 }
 
-static apr_status_t wait_for_events(hybrid *h)
+static void end_turn(wr__loop *l)
 {
-    int64_t now = h->self->now_ns;
-    bool is_open = wr__acceptor_open(&h->acceptor, now);
-    int64_t until = wr__timers_next(&h->timers);
-    int64_t resumes = wr__acceptor_resumes(&h->acceptor);
-    apr_status_t rv = wr__poller_listen(h->poller, is_open);
+    hybrid *h = l->arg;
 
-    until = until < resumes ? until : resumes;
-    if (rv == APR_SUCCESS) {
-        if (h->ready.first || !wr__inbox_sleep(&h->inbox)) {
-            until = now;
-        }
-        rv = wr__poller_wait(h->poller, now, until);
-        wr__inbox_wake(&h->inbox);
+    ship(h);
+    if (h->held.first) {
+        release_held(h);
+        ship(h);
     }
-    wr_thread_tick(h->self);
-    return rv;
+    l->wake_ns = wr__workers_tend(h->workers, l->self);
 }
 
-static bool is_finished(const hybrid *h)
-{
-    return h->acceptor.is_closed && atomic_load(&h->child->connections) == 0;
-}
-
-static apr_status_t run_io_thread(hybrid *h)
-{
-    wr_conn *c;
-
-    while (!is_finished(h)) {
-        apr_status_t rv = wait_for_events(h);
-
-        if (rv != APR_SUCCESS) {
-            wr_child_fail(h->child, "waiting for events", rv);
-            return rv;
-        }
-        handle_events(h);
-        handle_ready(h);
-        while ((c = wr__timers_fire(&h->timers, h->self->now_ns))) {
-            on_deadline(h, c);
-        }
-        wr__workers_submit(h->workers, &h->work);
-    }
-    return APR_SUCCESS;
-}
+static const wr__loop_calls hybrid_calls = {
+    .carry = carry,
+    .end_turn = end_turn,
+    .is_shared = true,
+};
 
 static apr_status_t hybrid_init(wr_child *child)
 {
     hybrid *h = apr_pcalloc(child->pool, sizeof(*h));
-    apr_status_t rv = wr__inbox_init(&h->inbox, child->pool);
 
-    h->child = child;
-    h->acceptor.child = child;
-    wr__timers_init(&h->timers, child->max_connections, child->pool);
+    h->config = child->mpm_config;
     child->mpm_data = h;
-    if (rv == APR_SUCCESS) {
-        rv = wr__poller_create(&h->poller, child);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = wr__poller_add_inbox(h->poller, h->inbox.fd);
-    }
-    return rv;
+    return wr__loop_init(&h->loop, child, &hybrid_calls, h);
 }
 
 static apr_status_t hybrid_serve(wr_child *child)
 {
-    const hybrid_config *config = child->mpm_config;
     hybrid *h = child->mpm_data;
-    apr_status_t rv = wr__workers_start(&h->workers, child, "worker",
-                                        config->workers, run_task, h);
+    wr__workers_options options = {
+        .role = "worker",
+        .size = h->config->size,
+        .dispatch = (wr__dispatch)h->config->dispatch,
+        .queue_limit = h->config->queue_limit,
+        .run = run_task,
+        .on_room = wake_io_thread,
+        .arg = h,
+    };
+    apr_status_t rv = wr__workers_start(&h->workers, child, &options);
 
     if (rv != APR_SUCCESS) {
         wr_child_fail(child, "starting workers", rv);
         return rv;
     }
-    h->self = wr_thread_init(child, "io");
-    rv = run_io_thread(h);
+    h->loop.self = wr_thread_init(child, "io");
+    rv = wr__loop_run(&h->loop);
     wr__workers_stop(h->workers); /* what is to be logged still is */
-    wr_thread_finish(h->self);
+    wr_thread_finish(h->loop.self);
     return rv;
 }
+
+/* Configuration. */
 
 static void *hybrid_config_create(apr_pool_t *pool)
 {
     hybrid_config *config = apr_pcalloc(pool, sizeof(*config));
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    /* The rule of thumb for threads that compute and now and then wait. */
-    config->workers = cores < 1 ? 3 : cores > 31 ? 63 : 2 * (int)cores + 1;
+    /* What a worker waits for is a disk, now and then; a number that is known
+     * beforehand makes runs comparable. */
+    config->size = (wr__pool_size){.rule = WR__SIZE_IO, .max = 64};
+    config->queue_limit = 1024;
     return config;
 }
+
+static const char *hybrid_describe(const void *data, apr_pool_t *pool)
+{
+    const hybrid_config *config = data;
+
+    return wr__pool_describe("ThreadsPerChild", &config->size, wr__cores(),
+                             pool);
+}
+
+#define FIELD(NAME)                                     \
+    .context = WR_IN_MPM, .min_args = 1, .max_args = 1, \
+    .offset = offsetof(hybrid_config, NAME)
 
 static const wr_command hybrid_commands[] = {
     {
         .name = "ThreadsPerChild",
-        .run = wr_set_int,
+        .run = wr__set_pool_size,
         .context = WR_IN_MPM,
         .min_args = 1,
-        .max_args = 1,
-        .args = "number",
+        .max_args = 2,
+        .args = WR__POOL_SIZE_ARGS,
         .help = "Workers of a process: requests run at once, of any number of "
-                "connections.  By default two a core, and one.",
-        .offset = offsetof(hybrid_config, workers),
+                "connections.",
+        .preset = "auto io",
+        .offset = offsetof(hybrid_config, size),
         .min = 1,
         .max = 4096,
+    },
+    {
+        .name = "MaxThreadsPerChild",
+        .run = wr_set_int,
+        FIELD(size.max),
+        .args = "number",
+        .help = "Workers of a process, at most, where their number is "
+                "measured.",
+        .preset = "64",
+        .min = 1,
+        .max = 4096,
+    },
+    {
+        .name = "TaskDispatch",
+        .run = wr_set_choice,
+        FIELD(dispatch),
+        .args = WR__DISPATCH_WORDS,
+        .help = "One queue for all workers, or one for each and how a task is "
+                "given to one of them.",
+        .preset = "shared",
+    },
+    {
+        .name = "TaskQueueLimit",
+        .run = wr_set_int,
+        FIELD(queue_limit),
+        .args = "number",
+        .help = "Tasks of a process that may wait for workers; when so many "
+                "do, nothing is accepted and no further request read.",
+        .preset = "1024",
+        .min = 1,
+        .max = 1000000,
+    },
+    {
+        .name = "TaskStart",
+        .run = wr_set_choice,
+        FIELD(task_start),
+        .args = "request|readable",
+        .help = "When a worker gets a connection: when a request has come, or "
+                "as soon as there is something to be read.",
+        .preset = "request",
+    },
+    {
+        .name = "HandOver",
+        .run = wr_set_choice,
+        FIELD(hand_over),
+        .args = "leftover|always",
+        .help = "What of a response the I/O thread sends: what does not go at "
+                "once, or all.",
+        .preset = "leftover",
     },
     {.name = NULL},
 };
@@ -435,6 +482,7 @@ static wr_mpm hybrid_mpm = {
     .conn_bytes = sizeof(wr__seat),
     .commands = hybrid_commands,
     .config_create = hybrid_config_create,
+    .describe = hybrid_describe,
     .resume = resume,
     .init = hybrid_init,
     .serve = hybrid_serve,

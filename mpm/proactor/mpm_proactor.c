@@ -13,8 +13,7 @@
  * All that was asked for in a turn goes to the kernel in one call, which also
  * waits.  The kernel is an owner too: what it was given stays as it is until
  * the completion, and a connection is not freed before its last one (see
- * wr_end.in_flight and wr_conn_close()).  Functions that may block run in a
- * small pool of threads: those the kernel can't do.
+ * wr_end.in_flight and wr_conn_close()).  Functions that block run in threads.
  */
 #include "wr_conn.h"
 #include "wr_end.h"
@@ -97,7 +96,7 @@ static void start_in_thread(proactor *p, wr_op *op)
     wr__fifo one = {0};
 
     wr__fifo_put(&one, &op->task);
-    wr__workers_submit(p->workers, &one);
+    wr__workers_submit(p->workers, p->self, &one);
 }
 
 static void start_op(proactor *p, wr_op *op)
@@ -423,9 +422,12 @@ static apr_status_t proactor_serve(wr_child *child)
 {
     const proactor_config *config = child->mpm_config;
     proactor *p = child->mpm_data;
-    apr_status_t rv = wr__workers_start(&p->workers, child, "call",
-                                        config->threads, run_in_thread, p);
+    wr__workers_options options = {
+        .role = "call", .run = run_in_thread, .arg = p};
+    apr_status_t rv;
 
+    options.size.number = config->threads;
+    rv = wr__workers_start(&p->workers, child, &options);
     if (rv != APR_SUCCESS) {
         wr_child_fail(child, "starting threads", rv);
         return rv;
@@ -454,10 +456,9 @@ static const char *proactor_config_check(void *data, apr_pool_t *pool)
     const proactor_config *config = data;
 
     (void)pool;
-    if (config->buffers & (config->buffers - 1)) {
-        return "Buffers must be a power of two";
-    }
-    return NULL;
+    return config->buffers & (config->buffers - 1)
+               ? "Buffers must be a power of two"
+               : NULL;
 }
 
 #define NUMBER(NAME, FIELD, MIN, MAX, PRESET, HELP)                     \

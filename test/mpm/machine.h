@@ -182,6 +182,10 @@ void machine_add_record(machine *m);
 
 /* machine_child.c */
 extern wr_child *the_child;
+/** Directives for the MPM, as in "HandOver always"; set before it serves. */
+#define MACHINE_DIRECTIVES 8
+extern const char *machine_directives[MACHINE_DIRECTIVES];
+extern int machine_directive_count;
 /** Tell the driver that now is the time to send. */
 void machine_cue(void);
 /** Descriptors that only the machine may close. */

@@ -34,6 +34,8 @@ struct wr_thread_core {
 };
 
 wr_child *the_child;
+const char *machine_directives[MACHINE_DIRECTIVES];
+int machine_directive_count;
 static _Atomic int threads_started, threads_ended;
 static _Atomic bool is_guarded_fd[FD_MAX];
 
@@ -314,6 +316,14 @@ void wr_log_error(const wr_server *server, wr_log_level level,
 
 /* Directives: what MPMs' tables refer to. */
 
+const char *wr_parse_int(apr_pool_t *pool, const char *text, int64_t min,
+                         int64_t max, int64_t *value)
+{
+    (void)pool;
+    *value = apr_atoi64(text);
+    return *value < min || *value > max ? "out of bounds" : NULL;
+}
+
 const char *wr_set_int(wr_command_call *call, void *config, int argc,
                        const char *const *argv)
 {
@@ -370,34 +380,49 @@ const char *wr_set_size(wr_command_call *call, void *config, int argc,
     return NULL;
 }
 
-/** If the MPM has it. */
-static void set_directive(const wr_mpm *mpm, wr_command_call *call,
-                          void *config, const char *name, const char *value)
+static void set(const wr_mpm *mpm, void *config, apr_pool_t *pool,
+                const char *name, char *value)
 {
-    const char *argv[2] = {value, NULL};
-    const char *error;
+    wr_command_call call = {.context = WR_IN_MPM, .pool = pool};
+    const char *argv[3] = {value, NULL, NULL};
+    const char *error = "there is no such directive";
+    char *second = strchr(value, ' ');
 
+    if (second) {
+        *second = '\0';
+        argv[1] = second + 1;
+    }
     for (const wr_command *c = mpm->commands; c && c->name; c++) {
         if (!strcmp(c->name, name)) {
-            call->command = c;
-            error = c->run(call, config, 1, argv);
-            PROMISE(!error, "%s %s: %s", name, value, error);
+            call.command = c;
+            error = c->run(&call, config, second ? 2 : 1, argv);
         }
     }
+    PROMISE(!error, "%s %s: %s", name, value, error);
 }
 
+/** The directives of a variant, of contract's -c, and as many threads as the
+ * board says. */
 static void *create_config(const wr_mpm *mpm, apr_pool_t *pool)
 {
     void *config = mpm->config_create ? mpm->config_create(pool) : NULL;
-    wr_command_call call = {.context = WR_IN_MPM, .pool = pool};
     const char *error = NULL;
 
-    if (the_board->threads) {
-        set_directive(mpm, &call, config, "ThreadsPerChild",
-                      apr_itoa(pool, the_board->threads));
+    for (const wr_command *c = mpm->commands; c && c->name; c++) {
+        if (the_board->threads && !strcmp(c->name, "ThreadsPerChild")) {
+            set(mpm, config, pool, c->name, apr_itoa(pool, the_board->threads));
+        }
     }
     for (const char *const *d = contract_directives; *d; d += 2) {
-        set_directive(mpm, &call, config, d[0], d[1]);
+        set(mpm, config, pool, d[0], apr_pstrdup(pool, d[1]));
+    }
+    for (int i = 0; i < machine_directive_count; i++) {
+        char *name = apr_pstrdup(pool, machine_directives[i]);
+        char *value = strchr(name, ' ');
+
+        PROMISE(value, "%s: no value", name);
+        *value++ = '\0';
+        set(mpm, config, pool, name, value);
     }
     if (mpm->config_check) {
         error = mpm->config_check(config, pool);

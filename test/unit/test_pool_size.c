@@ -244,12 +244,27 @@ static void the_clock_may_do_as_it_likes(void **state)
     (void)state;
     look(&r);
     assert_int_equal(r.size, 3);
-    r.now += 10 * WR_SEC;
-    r.totals = (wr__pool_totals){2000, 2000, 20 * WR_SEC};
+    r.now += 5 * WR_SEC;
+    r.totals = (wr__pool_totals){1000, 1000, 10 * WR_SEC};
     look(&r);
     assert_int_equal(r.size, 2 + 3);
     look(&r);
     assert_int_equal(r.size, 2 + 3);
+}
+
+/** Nobody looks at a pool that has nothing to do; that does not make what comes
+ *  afterwards seem seldom. */
+static void a_long_rest_is_forgotten(void **state)
+{
+    run r = begin();
+
+    (void)state;
+    pass(&r, 10, 200, 200, 2);
+    r.now += 3600 * WR_SEC;
+    look(&r);
+    assert_int_equal(r.size, 3);
+    pass(&r, 1, 900, 900, 9);
+    assert_int_equal(r.size, 9 + 6);
 }
 
 int main(void)
@@ -267,6 +282,7 @@ int main(void)
         cmocka_unit_test(it_shrinks_again),
         cmocka_unit_test(bounds_hold),
         cmocka_unit_test(the_clock_may_do_as_it_likes),
+        cmocka_unit_test(a_long_rest_is_forgotten),
     };
     int failed;
 

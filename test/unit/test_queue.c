@@ -1,22 +1,16 @@
 /*
- * test_queue.c - lists of tasks, the inbox of a sleeping thread, the workers:
- * order, nothing lost, nothing twice, no wake-up missed.
+ * test_queue.c - lists of tasks, the inbox of a sleeping thread: order, nothing
+ * lost, nothing twice, no wake-up missed.
  */
 #include "mpm/common/queue.h"
-#include "mpm/common/workers.h"
-
-#include "wr_board.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include <apr_general.h>
-#include <apr_thread_cond.h>
-#include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 #include <poll.h>
 #include <sched.h>
@@ -29,51 +23,19 @@
 struct item {
     wr_task task;
     int giver, number;
-    _Atomic int times;
 };
 
 struct fixture {
     apr_pool_t *pool;
-    wr_child child;
     wr__inbox inbox;
-    wr__workers *workers;
     struct item items[GIVERS][TASKS];
-    _Atomic int done;
-    apr_thread_mutex_t *mutex; /* of waiting */
-    apr_thread_cond_t *all_there;
-    int waiting;
 };
-
-/* What the workers need of the core. */
-
-wr_thread *wr_thread_init(wr_child *child, const char *role)
-{
-    wr_thread *self = calloc(1, sizeof(*self));
-
-    self->child = child;
-    self->row = aligned_alloc(_Alignof(wr_row), sizeof(*self->row));
-    memset(self->row, 0, sizeof(*self->row));
-    strncpy(self->role, role, sizeof(self->role) - 1);
-    return self;
-}
-
-void wr_thread_finish(wr_thread *self)
-{
-    free(self->row);
-    free(self);
-}
-
-void wr_thread_tick(wr_thread *self)
-{
-    self->now_ns++;
-}
 
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
     apr_pool_create(&f->pool, NULL);
-    f->child.pool = f->pool;
     assert_int_equal(wr__inbox_init(&f->inbox, f->pool), APR_SUCCESS);
     for (int g = 0; g < GIVERS; g++) {
         for (int i = 0; i < TASKS; i++) {
@@ -168,7 +130,7 @@ static void only_a_sleeper_is_woken(void **state)
     struct fixture *f = *state;
     wr__fifo list = {0};
 
-    wr__inbox_put(&f->inbox, &f->items[0][0].task);
+    assert_false(wr__inbox_put(&f->inbox, &f->items[0][0].task));
     assert_false(is_readable(f->inbox.fd));
     assert_false(wr__inbox_sleep(&f->inbox)); /* there is something */
     wr__inbox_take(&f->inbox, &list);
@@ -177,8 +139,25 @@ static void only_a_sleeper_is_woken(void **state)
     wr__inbox_take(&f->inbox, &list);
     assert_true(wr__inbox_sleep(&f->inbox));
     assert_false(is_readable(f->inbox.fd));
-    wr__inbox_put(&f->inbox, &f->items[0][2].task);
+    assert_true(wr__inbox_put(&f->inbox, &f->items[0][2].task));
     assert_true(is_readable(f->inbox.fd));
+}
+
+/** It is seen by who sleeps later, too. */
+static void a_poke_is_not_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int poller = epoll_create1(0);
+
+    epoll_ctl(poller, EPOLL_CTL_ADD, f->inbox.fd, &event);
+    wr__inbox_poke(&f->inbox);
+    assert_true(wr__inbox_sleep(&f->inbox));
+    assert_int_equal(epoll_wait(poller, &event, 1, 0), 1);
+    assert_int_equal(epoll_wait(poller, &event, 1, 0), 0); /* once */
+    wr__inbox_poke(&f->inbox);
+    assert_int_equal(epoll_wait(poller, &event, 1, 0), 1);
+    close(poller);
 }
 
 struct giver {
@@ -259,126 +238,14 @@ static void inbox_loses_nothing(void **state)
     close(poller);
 }
 
-/* Workers. */
-
-static void count_task(wr_thread *self, wr_task *task, void *arg)
-{
-    struct fixture *f = arg;
-
-    (void)self;
-    atomic_fetch_add(&((struct item *)task)->times, 1);
-    atomic_fetch_add(&f->done, 1);
-}
-
-static void *APR_THREAD_FUNC give_to_workers(apr_thread_t *thread, void *data)
-{
-    struct giver *giver = data;
-    struct fixture *f = giver->f;
-    wr__fifo batch = {0};
-
-    (void)thread;
-    for (int i = 0; i < TASKS; i++) {
-        wr__fifo_put(&batch, &f->items[giver->number][i].task);
-        if (batch.count > i % 7) {
-            wr__workers_submit(f->workers, &batch);
-            assert_null(batch.first);
-        }
-    }
-    wr__workers_submit(f->workers, &batch);
-    return NULL;
-}
-
-static void each_task_is_done_once(void **state)
-{
-    struct fixture *f = *state;
-    struct giver givers[GIVERS];
-    apr_thread_t *threads[GIVERS];
-
-    assert_int_equal(
-        wr__workers_start(&f->workers, &f->child, "worker", 4, count_task, f),
-        APR_SUCCESS);
-    for (int g = 0; g < GIVERS; g++) {
-        givers[g] = (struct giver){f, g};
-        apr_thread_create(&threads[g], NULL, give_to_workers, &givers[g],
-                          f->pool);
-    }
-    for (int g = 0; g < GIVERS; g++) {
-        apr_status_t rv;
-
-        apr_thread_join(&rv, threads[g]);
-    }
-    wr__workers_stop(f->workers); /* does what is queued first */
-    assert_int_equal(f->done, GIVERS * TASKS);
-    for (int g = 0; g < GIVERS; g++) {
-        for (int i = 0; i < TASKS; i++) {
-            assert_int_equal(f->items[g][i].times, 1);
-        }
-    }
-}
-
-#define TOGETHER 5
-
-/** Ends when as many tasks as there are workers have begun. */
-static void wait_for_all(wr_thread *self, wr_task *task, void *arg)
-{
-    struct fixture *f = arg;
-
-    (void)self;
-    (void)task;
-    apr_thread_mutex_lock(f->mutex);
-    if (++f->waiting % TOGETHER == 0) {
-        apr_thread_cond_broadcast(f->all_there);
-    }
-    else {
-        int goal = (f->waiting / TOGETHER + 1) * TOGETHER;
-
-        while (f->waiting < goal) {
-            apr_thread_cond_wait(f->all_there, f->mutex);
-        }
-    }
-    apr_thread_mutex_unlock(f->mutex);
-    atomic_fetch_add(&f->done, 1);
-}
-
-/** One call wakes as many workers as there is work for, round after round. */
-static void calls_are_passed_on(void **state)
-{
-    struct fixture *f = *state;
-    int rounds = 200;
-
-    apr_thread_mutex_create(&f->mutex, APR_THREAD_MUTEX_DEFAULT, f->pool);
-    apr_thread_cond_create(&f->all_there, f->pool);
-    assert_int_equal(wr__workers_start(&f->workers, &f->child, "worker",
-                                       TOGETHER, wait_for_all, f),
-                     APR_SUCCESS);
-    alarm(60); /* a worker that nobody calls would hang all */
-    for (int i = 0; i < rounds; i++) {
-        wr__fifo batch = {0};
-
-        for (int n = 0; n < TOGETHER; n++) {
-            wr__fifo_put(&batch, &f->items[0][i * TOGETHER + n].task);
-            if (n == i % TOGETHER) {
-                wr__workers_submit(f->workers, &batch);
-            }
-        }
-        wr__workers_submit(f->workers, &batch);
-        while (f->done < (i + 1) * TOGETHER) {
-            sched_yield();
-        }
-    }
-    wr__workers_stop(f->workers);
-    alarm(0);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(fifo_keeps_order),    TEST(append_moves_all),
-        TEST(inbox_keeps_order),   TEST(only_a_sleeper_is_woken),
-        TEST(inbox_loses_nothing), TEST(each_task_is_done_once),
-        TEST(calls_are_passed_on),
+        TEST(fifo_keeps_order),   TEST(append_moves_all),
+        TEST(inbox_keeps_order),  TEST(only_a_sleeper_is_woken),
+        TEST(a_poke_is_not_lost), TEST(inbox_loses_nothing),
     };
 
     apr_initialize();

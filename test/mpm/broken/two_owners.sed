@@ -1,6 +1,6 @@
 # An event makes the I/O thread run a connection that a worker owns.
 #
-# source: mpm/hybrid/mpm_hybrid.c
+# source: mpm/common/loop.c
 # mpm: hybrid
 # test: op_beside_input
 # reason: two threads own
