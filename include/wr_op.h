@@ -47,6 +47,7 @@ struct wr_op {
     wr_conn *conn;
     wr_op_kind kind;
     uint8_t tries;        /**< how often it was run */
+    uint32_t delay_us;    /**< it waits so long first; see wr_op_delay_all() */
     _Atomic bool is_done; /**< finished */
     apr_status_t status;  /**< result */
     int dir;              /**< LOOKUP, STAT, LIST: a directory's descriptor */
@@ -98,6 +99,15 @@ WR_API void wr_op_run(wr_op *op);
 /** The same, in a thread that others may wait for: counted as blocking
  *  (wr_board.h), and the clock is looked at afterwards. */
 WR_API void wr_op_run_timed(wr_op *op, wr_thread *self);
+
+/**
+ * For tests, and where no slow disk can be had: every op that goes to a disk
+ * waits so long before it is run; and what is in memory is looked for before an
+ * op is asked for, under all MPMs.
+ *
+ * @thread in post_config: children inherit it.
+ */
+WR_API void wr_op_delay_all(uint32_t delay_us);
 
 /**
  * Hand a run op (or one that could not be run: status set) back to its

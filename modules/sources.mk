@@ -36,5 +36,6 @@ modules_loggers_mod_log_config_la_SOURCES = \
 
 # With --enable-test-hooks: modules for tests.
 if TEST_HOOKS
-modules += test/modules/mod_gate.la test/modules/mod_objects.la
+modules += test/modules/mod_delay.la test/modules/mod_gate.la \
+    test/modules/mod_objects.la
 endif

@@ -10,6 +10,7 @@
 #include "board.h"
 #include "cache.h"
 #include "child_process.h"
+#include "conn.h"
 #include "flight.h"
 #include "hook.h"
 #include "stock.h"
@@ -79,7 +80,8 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->index = index;
     core->note_fd = -1;
     core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
-    core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE);
+    core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE)
+                       || wr__op_delay(WR_OP_PAGE) > 0;
     core->cache = wr__cache_create(config, core->is_threaded, pool);
     core->flights = wr__flights_create(made, pool);
     core->stock = wr__stock_create(made, pool);

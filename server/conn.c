@@ -145,6 +145,7 @@ void wr__conn_add_op(wr_conn *c, wr_op *op)
     }
     op->conn = c;
     op->next = NULL;
+    op->delay_us = wr__op_delay(op->kind);
     *tail = op;
 }
 

@@ -6,6 +6,7 @@
 
 #include "wr_conn.h"
 #include "wr_end.h"
+#include "wr_op.h"
 
 #include "child.h"
 
@@ -37,6 +38,8 @@ void wr__conn_take_kit(wr_conn *c, wr_thread *self);
 
 /** Want an op to be run. */
 void wr__conn_add_op(wr_conn *c, wr_op *op);
+/** What wr_op_delay_all() has said of ops of this kind, in microseconds. */
+uint32_t wr__op_delay(wr_op_kind kind);
 /** Forget the ops that nobody took. */
 void wr__conn_drop_ops(wr_conn *c);
 

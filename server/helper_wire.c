@@ -28,6 +28,7 @@ typedef struct job {
     uint8_t passes_back;
     uint8_t has_fd;   /**< op->fd travels, or for look-ups op->dir */
     uint8_t has_data; /**< WRITE: a file in memory travels */
+    uint32_t delay_us;
     uint64_t resolve;
     int64_t offset;
     uint64_t len;
@@ -148,6 +149,7 @@ apr_status_t wr_helper_send(int fd, const wr_op *op, bool passes_back)
     job j = {.kind = op->kind == WR_OP_READ ? WR_OP_PAGE : op->kind,
              .passes_back = passes_back || op->kind != WR_OP_LOOKUP,
              .has_data = op->kind == WR_OP_WRITE,
+             .delay_us = op->delay_us,
              .resolve = op->resolve,
              .offset = op->offset,
              .len = op->len};
@@ -249,6 +251,7 @@ static void run_job(const job *j, const char *path, const int *fds, bool is_cut,
 
     memset(op, 0, sizeof(*op));
     op->kind = (wr_op_kind)j->kind;
+    op->delay_us = j->delay_us;
     op->resolve = j->resolve;
     op->path = path;
     op->offset = j->offset;

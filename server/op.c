@@ -9,14 +9,19 @@
 #include "wr_board.h"
 #include "wr_conn.h"
 
+#include "conn.h"
 #include "list.h"
 #include "open.h"
+
+#include <apr_time.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+static uint32_t delay_us; /* set before there are children */
 
 /** Touch each page of a range by reading it: no mapping, so a file that is
  *  truncated meanwhile is a short read and not a SIGBUS. */
@@ -88,9 +93,33 @@ static apr_status_t write_range(wr_op *op)
     return APR_SUCCESS;
 }
 
+void wr_op_delay_all(uint32_t delay)
+{
+    delay_us = delay;
+}
+
+uint32_t wr__op_delay(wr_op_kind kind)
+{
+    switch (kind) {
+    case WR_OP_LOOKUP:
+    case WR_OP_STAT:
+    case WR_OP_PAGE:
+    case WR_OP_READ:
+    case WR_OP_LIST:
+        return delay_us;
+    case WR_OP_WRITE:
+    case WR_OP_FUNC:
+        break;
+    }
+    return 0;
+}
+
 void wr_op_run(wr_op *op)
 {
     op->tries++;
+    if (op->delay_us > 0) {
+        apr_sleep(op->delay_us);
+    }
     switch (op->kind) {
     case WR_OP_LOOKUP:
         op->status =

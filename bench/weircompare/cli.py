@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import os
 import pathlib
-import re
 import shlex
 import subprocess
 import sys
@@ -153,10 +152,7 @@ def plans_for(chosen, picked):
 
 
 def has_delay(prefix):
-    listed = subprocess.run([prefix / "sbin" / "weir", "-L"], check=False,
-                            stdout=subprocess.PIPE, text=True,
-                            stdin=subprocess.DEVNULL)
-    return bool(re.search(r"^DebugDiskDelay\b", listed.stdout, re.M))
+    return (prefix / "lib/weir/modules/mod_delay.so").exists()
 
 
 def commit():

@@ -240,11 +240,12 @@ class DelayDisk:
         if spec.fresh:
             raise Absent("cold names need an ext4 of our own")
         if not setup.has_delay:
-            raise Absent("this weir has no DebugDiskDelay (configure "
+            raise Absent("this weir has no mod_delay (configure "
                          "--enable-test-hooks)")
         self.spec = spec
         self.root = plain_files(setup)
-        self.directives = [f"DebugDiskDelay {spec.seek_us // 1000}ms"]
+        self.directives = ["LoadModule delay_module modules/mod_delay.so",
+                           f"DebugDiskDelay {spec.seek_us // 1000}ms"]
 
     def prepare(self):
         evict(self.root)

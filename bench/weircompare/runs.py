@@ -18,6 +18,7 @@ from . import loads, machine, measures, servers
 from .trouble import Absent, Trouble
 
 SPARE_CONNECTIONS = 8
+NOT_DELAYED = ("proactor",)     # the kernel reads for it
 FAILURES_MAX = 2        # of a server, until an experiment goes on without it
 DISTURBED = 0.10        # share of the machine that others may use; of an
 DISTURBED_ASLEEP = 0.5  # experiment that mostly sleeps
@@ -153,13 +154,11 @@ def setting_for(session, place, found, server, point, size):
     wrapper = place.group.wrapper() if place.group else []
     if found.pinned:
         wrapper = wrapper + ["taskset", "-c", str(machine.processors()[0])]
-    lines = []
+    lines = list(place.disk.directives) if place.disk else []
+    if lines and server.name in NOT_DELAYED + servers.PEERS:
+        raise Absent("Weir's DebugDiskDelay does not touch it")
     for name in (["weir"] if server.is_weir else []) + [server.name]:
         lines += found.directives.get(name, [])
-    if place.disk and server.is_weir:
-        lines += place.disk.directives
-    elif place.disk and place.disk.directives:
-        raise Absent(f"{server.name} knows nothing of Weir's DebugDiskDelay")
     first = next(iter(found.documents.values()))
     return servers.Setting(
         root=place.root, run=place.tmp / f"run-{server.name}",

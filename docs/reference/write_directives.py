@@ -20,7 +20,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "manual" / "directives.html"
 BEGIN, END = '<h2 id="server">', '<div class="turn">'
-NOT_SHOWN = ("gate", "hello", "objects")  # for tests, and an example
+NOT_SHOWN = ("delay", "gate", "hello", "objects")  # for tests, and an example
 
 # The core's, by what they are for.
 CORE = [

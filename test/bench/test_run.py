@@ -259,5 +259,5 @@ def test_unsuitable_disks_are_left_out_with_a_word(place):
     status, said, found = compare(place, "run", "slow.toml", "--mpm", "good",
                                   "--disk", "delay")
     assert status == 0 and "slow is left out" in said
-    assert "DebugDiskDelay" in said
+    assert "mod_delay" in said
     assert found["missing"][0]["what"] == "slow"

@@ -194,7 +194,7 @@ def check_directives(count, page):
     where = page.path.relative_to(TOP)
     known = set()
     for source in (TOP / "server" / "config_core.c",
-                   *TOP.glob("modules/*/mod_*.c"), *TOP.glob("mpm/*/mpm_*.c")):
+                   *TOP.glob("modules/*/mod_*.c"), *TOP.glob("mpm/*/*.c")):
         if source.exists() and source.parent.name != "examples":
             known |= set(re.findall(r'(?:\.name = (?="\w+",\s*\.run =)'
                                     r'|NUMBER\()"(\w+)"',
