@@ -57,10 +57,11 @@ typedef struct wr__core_dir {
     wr__bits etag;           /**< FileETag: WR__ETAG_*; 0: None */
     const wr__error_doc *const *error_docs; /**< by status - 400; or NULL */
     int64_t limit_request_body;             /**< 0: any length */
-    int max_ranges;     /**< 0: Range is ignored; or WR__RANGES_UNLIMITED */
-    int sendfile;       /**< EnableSendfile */
-    int signature;      /**< ServerSignature: a wr__signature */
-    int canonical_name; /**< UseCanonicalName */
+    int max_ranges; /**< 0: Range is ignored; or WR__RANGES_UNLIMITED */
+    int max_overlaps, max_reversals; /**< of them; likewise */
+    int sendfile;                    /**< EnableSendfile */
+    int signature;                   /**< ServerSignature: a wr__signature */
+    int canonical_name;              /**< UseCanonicalName */
 } wr__core_dir;
 
 typedef enum wr__signature {

@@ -17,8 +17,6 @@
 #define ERROR_FIRST 400
 #define ERROR_COUNT 200 /* statuses 400 to 599 */
 
-#define MAX_RANGES_PRESET 200
-
 /* bits -----------------------------------------------------------------------
  */
 
@@ -290,7 +288,7 @@ const char *wr__set_canonical_name(wr_command_call *call, void *config,
 const char *wr__set_max_ranges(wr_command_call *call, void *config, int argc,
                                const char *const *argv)
 {
-    wr__core_dir *dir = config;
+    const wr_command *command = call->command;
     const char *error;
     int64_t number;
 
@@ -299,7 +297,7 @@ const char *wr__set_max_ranges(wr_command_call *call, void *config, int argc,
         number = 0;
     }
     else if (strcasecmp(argv[0], "default") == 0) {
-        number = MAX_RANGES_PRESET;
+        wr_parse_int(call->pool, command->preset, 1, INT_MAX - 1, &number);
     }
     else if (strcasecmp(argv[0], "unlimited") == 0) {
         number = WR__RANGES_UNLIMITED;
@@ -311,7 +309,7 @@ const char *wr__set_max_ranges(wr_command_call *call, void *config, int argc,
                 call->pool, "%s (or write none, default or unlimited)", error);
         }
     }
-    dir->max_ranges = (int)number;
+    *(int *)((char *)config + command->offset) = (int)number;
     return NULL;
 }
 
@@ -409,7 +407,7 @@ void *wr__core_dir_create(apr_pool_t *pool)
     wr__core_dir *dir = apr_pcalloc(pool, sizeof(*dir));
 
     dir->limit_request_body = -1;
-    dir->max_ranges = -1;
+    dir->max_ranges = dir->max_overlaps = dir->max_reversals = -1;
     dir->sendfile = -1;
     dir->signature = -1;
     dir->canonical_name = -1;
@@ -424,7 +422,8 @@ void wr__core_dir_defaults(wr__core_dir *dir)
     dir->options = (wr__bits){.bits = WR_OPT_FOLLOW_SYMLINKS};
     dir->etag = (wr__bits){.bits = WR__ETAG_MTIME | WR__ETAG_SIZE};
     dir->limit_request_body = 1 << 20;
-    dir->max_ranges = MAX_RANGES_PRESET;
+    dir->max_ranges = 200;
+    dir->max_overlaps = dir->max_reversals = 20;
     dir->sendfile = 1;
     dir->signature = WR__SIGNATURE_OFF;
     dir->canonical_name = 0;
@@ -446,6 +445,8 @@ void *wr__core_dir_merge(apr_pool_t *pool, const void *base, const void *add)
     TAKE(charset, != NULL);
     TAKE(limit_request_body, >= 0);
     TAKE(max_ranges, >= 0);
+    TAKE(max_overlaps, >= 0);
+    TAKE(max_reversals, >= 0);
     TAKE(sendfile, >= 0);
     TAKE(signature, >= 0);
     TAKE(canonical_name, >= 0);

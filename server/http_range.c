@@ -109,6 +109,21 @@ static int parse_ranges(const char *text, int64_t len, int max, range *out)
     return specs == 0 || (count > 1 && sum >= len) ? -1 : count;
 }
 
+/** MaxRangeOverlaps, MaxRangeReversals: as httpd counts them. */
+static bool is_too_tangled(const wr__core_dir *core, const range *parts,
+                           int count)
+{
+    int overlaps = 0, reversals = 0;
+
+    for (int i = 1; i < count; i++) {
+        const range *one = &parts[i - 1], *next = &parts[i];
+
+        overlaps += next->first <= one->last && one->first <= next->last;
+        reversals += next->first < one->first;
+    }
+    return overlaps > core->max_overlaps || reversals > core->max_reversals;
+}
+
 /** Copy a range of the content to the end of @a to. */
 static void copy_range(const apr_bucket_brigade *from, const range *part,
                        apr_bucket_brigade *to)
@@ -178,17 +193,18 @@ static size_t count_commas(const char *text)
 int wr__range_apply(wr_request *r, int64_t len)
 {
     const char *text = wr_request_known(r, WR_F_RANGE);
-    int max = wr__core_dir_of(r->dir_config)->max_ranges;
+    const wr__core_dir *core = wr__core_dir_of(r->dir_config);
     apr_bucket_brigade *to;
     range *parts;
     int count;
 
-    if (max == 0 || !wr__range_is_wanted(r, r->core->etag, r->core->mtime)) {
+    if (core->max_ranges == 0
+        || !wr__range_is_wanted(r, r->core->etag, r->core->mtime)) {
         return 200;
     }
     parts = apr_palloc(r->pool, count_commas(text) * sizeof(*parts));
-    count = parse_ranges(text, len, max, parts);
-    if (count < 0) {
+    count = parse_ranges(text, len, core->max_ranges, parts);
+    if (count < 0 || is_too_tangled(core, parts, count)) {
         return 200;
     }
     if (count == 0) {

@@ -35,7 +35,8 @@ Configuration</a>.</p>
      "<LocationMatch"),
     ("files", "What is served, and how", "",
      "DocumentRoot Options AllowOverride SetHandler ForceType DefaultType "
-     "AddDefaultCharset ErrorDocument FileETag MaxRanges EnableSendfile "
+     "AddDefaultCharset ErrorDocument FileETag MaxRanges "
+     "MaxRangeOverlaps MaxRangeReversals EnableSendfile "
      "MergeSlashes AllowEncodedSlashes TraceEnable"),
     ("mpms", "Architecture", "", "MPM <MPM LoadModule Processes MaxConnectionsPerChild"),
     ("connections", "Connections", "",

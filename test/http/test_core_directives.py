@@ -35,6 +35,18 @@ ErrorDocument 410 /errors/missing.html
     EnableSendfile Off
     MaxRanges 2
 </Directory>
+<Directory @WWW@/tangled>
+    MaxRangeOverlaps 1
+    MaxRangeReversals 2
+</Directory>
+<Directory @WWW@/tangled/none>
+    MaxRangeOverlaps none
+    MaxRangeReversals none
+</Directory>
+<Directory @WWW@/tangled/any>
+    MaxRangeOverlaps unlimited
+    MaxRangeReversals unlimited
+</Directory>
 <Directory @WWW@/closed>
     Require all denied
 </Directory>
@@ -54,6 +66,8 @@ def server(module_weir):
             "free/a.txt": b"a\n", "forced/a.txt": b"forced\n",
             "tags/a.txt": b"tags\n", "read/big.bin": BIG,
             "closed/a.txt": b"closed\n", "broken/a.txt": b"broken\n",
+            "tangled/a.bin": BIG, "tangled/none/a.bin": BIG,
+            "tangled/any/a.bin": BIG,
             "a.html": b"<p>a\n", "a.png": b"png", "read/small.txt": b"s\n",
     }.items():
         server.put(name, data)
@@ -172,6 +186,22 @@ def test_etag_of_other_parts(server):
     assert etag == f'W/"{stat.st_ino:x}-{stat.st_size:x}"'
     assert server.get("/tags/a.txt",
                       fields=[f"If-None-Match: {etag}"]).status == 304
+
+
+@pytest.mark.parametrize("ranges,is_whole", [
+    ("0-9,5-14,20-29", ("none",)),
+    ("0-9,5-14,10-19", ("some", "none")),
+    ("0-9,5-14", ("none",)),
+    ("0-9,10-19,20-29", ()),
+    ("50-59,0-9", ("none",)),
+    ("50-59,0-9,50-59,0-9", ("none",)),
+    ("50-59,40-49,30-39,20-29", ("some", "none")),
+])
+def test_overlaps_and_reversals(server, ranges, is_whole):
+    for folder, kind in (("", "some"), ("none/", "none"), ("any/", "any")):
+        response = server.get(f"/tangled/{folder}a.bin",
+                              fields=[f"Range: bytes={ranges}"])
+        assert response.status == (200 if kind in is_whole else 206), kind
 
 
 def test_max_ranges(server):

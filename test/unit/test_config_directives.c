@@ -117,6 +117,8 @@ static void test_defaults(void **state)
     assert_int_equal(dir->etag.bits, WR__ETAG_MTIME | WR__ETAG_SIZE);
     assert_int_equal(dir->limit_request_body, 1 << 20);
     assert_int_equal(dir->max_ranges, 200);
+    assert_int_equal(dir->max_overlaps, 20);
+    assert_int_equal(dir->max_reversals, 20);
     assert_int_equal(dir->sendfile, 1);
     assert_int_equal(dir->signature, WR__SIGNATURE_OFF);
     assert_int_equal(dir->canonical_name, 0);
@@ -221,6 +223,7 @@ static void test_values_of_directories(void **state)
                 "<Directory /a/b>\nForceType none\nAddDefaultCharset off\n"
                 "ServerSignature On\nUseCanonicalName off\n"
                 "EnableSendfile On\nMaxRanges unlimited\n"
+                "MaxRangeOverlaps none\nMaxRangeReversals 3\n"
                 "LimitRequestBody 10K\nSetHandler None\n</Directory>\n"
                 "<Directory /a/b/c>\nAddDefaultCharset utf-8\n"
                 "MaxRanges 7\nServerSignature Off\n</Directory>\n"
@@ -241,6 +244,9 @@ static void test_values_of_directories(void **state)
     assert_int_equal(b->canonical_name, 0);
     assert_int_equal(b->sendfile, 1);
     assert_int_equal(b->max_ranges, WR__RANGES_UNLIMITED);
+    assert_int_equal(a->max_reversals, 20);
+    assert_int_equal(b->max_overlaps, 0);
+    assert_int_equal(b->max_reversals, 3);
     assert_int_equal(b->limit_request_body, 10240);
     assert_string_equal(b->handler, "");
     assert_string_equal(at("/a/b/c/")->charset, "utf-8");
