@@ -142,33 +142,39 @@ def no_architecture():
             yield f"{path}:{number}: {line.strip()}"
 
 
-def length_of(paths):
-    return sum((TOP / path).read_text().count("\n") for path in paths)
+def code_of(paths):
+    """Lines that are neither empty nor comment: whoever explains more is not
+    to have less room for it."""
+    count = 0
+    for path in paths:
+        text = re.sub(r"/\*.*?\*/", "", (TOP / path).read_text(), flags=re.S)
+        count += sum(1 for line in text.splitlines() if line.strip())
+    return count
 
 
-@check("an MPM has under 500 lines of .c")
+@check("an MPM has under 500 lines of code")
 def small():
     for folder in sorted((TOP / "mpm").iterdir()):
         if folder.is_dir() and folder.name != "common":
-            count = length_of(p for p, _ in files(folder, ends=(".c",)))
+            count = code_of(p for p, _ in files(folder, ends=(".c",)))
             if count >= 500:
-                yield f"mpm/{folder.name}: {count} lines"
+                yield f"mpm/{folder.name}: {count} lines of code"
 
 
 def uses_ring(path):
     return path.parts[1] == "proactor" or path.name.startswith("ring")
 
 
-@check("mpm/ without io_uring has under 3500 lines of .c, "
-       "and what is for io_uring under 1500")
+@check("mpm/ without io_uring has under 3500 lines of code, "
+       "and what is for io_uring under 1200")
 def small_together():
     paths = [path for path, _ in files("mpm", ends=(".c",))]
     for what, limit, count in (
             ("without io_uring", 3500,
-             length_of(p for p in paths if not uses_ring(p))),
-            ("for io_uring", 1500, length_of(filter(uses_ring, paths)))):
+             code_of(p for p in paths if not uses_ring(p))),
+            ("for io_uring", 1200, code_of(filter(uses_ring, paths)))):
         if count >= limit:
-            yield f"{what}: {count} lines"
+            yield f"{what}: {count} lines of code"
 
 
 @check("every source is built")
