@@ -12,6 +12,7 @@
  * mutex, so a new connection wakes one thread.  No connection changes hands.
  * How it is served stands in mpm/common/serve.c.
  */
+#include "wr_board.h"
 #include "wr_conn.h"
 #include "wr_module.h"
 #include "wr_mpm.h"
@@ -88,6 +89,7 @@ static wr_conn *next_conn(mt *m, wr_thread *self)
 {
     wr_conn *c = NULL;
 
+    wr_role_is(self, WR_ROLE_WAITING);
     apr_thread_mutex_lock(m->mutex);
     wr_thread_tick(self);
     while (!c && !m->acceptor.is_closed) {
@@ -99,6 +101,7 @@ static wr_conn *next_conn(mt *m, wr_thread *self)
         m->left = c ? m->left - 1 : 0;
     }
     apr_thread_mutex_unlock(m->mutex);
+    wr_role_is(self, WR_ROLE_BUSY);
     return c;
 }
 
