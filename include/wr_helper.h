@@ -54,8 +54,12 @@ WR_API apr_status_t wr_helper_send(int fd, const wr_op *op, bool passes_back);
  */
 WR_API apr_status_t wr_helper_receive(int fd, wr_op *op);
 
-/** A helper's own: run what is sent, until the other end is closed.  @a fd
- *  blocks. */
-WR_API void wr_helper_work(int fd);
+/**
+ * A helper's own: run what is sent, until the other end is closed.
+ *
+ * @param fd   blocks.
+ * @param self has a clock and a row of the scoreboard, and need have no more.
+ */
+WR_API void wr_helper_work(int fd, wr_thread *self);
 
 #endif

@@ -183,18 +183,17 @@ static bool is_on_board(const wr_row *row)
 }
 
 /** The row gets another thread: who reads meanwhile sees an odd serial. */
-static void begin(wr_row *row, const wr_child *child, int index,
-                  const char *role)
+static void begin(wr_row *row, const char *mpm, int child, const char *role)
 {
     uint32_t serial = atomic_load(&row->serial) | 1; /* odd: one died here */
 
     atomic_store(&row->serial, serial);
     atomic_store(&row->generation, generation);
-    atomic_store(&row->child, index);
+    atomic_store(&row->child, child);
     atomic_store(&row->since_us, now_us());
     atomic_store(&row->tid, gettid());
     put_text(row->role, role, sizeof(row->role));
-    put_text(row->mpm, child->mpm->name, sizeof(row->mpm));
+    put_text(row->mpm, mpm, sizeof(row->mpm));
     for (int i = 0; i < WR_N_COUNT; i++) {
         atomic_store(&row->before[i], atomic_load(&row->n[i]));
     }
@@ -202,9 +201,8 @@ static void begin(wr_row *row, const wr_child *child, int index,
     atomic_store(&row->serial, serial + 1);
 }
 
-wr_row *wr__board_claim(const wr_child *child, int index, const char *role)
+wr_row *wr__board_claim(const char *mpm, int child, const char *role)
 {
-    const char *mpm = child->mpm->name;
     wr_row *row = NULL;
 
     if (board) {
@@ -215,7 +213,7 @@ wr_row *wr__board_claim(const wr_child *child, int index, const char *role)
     if (!row) {
         row = make_own();
     }
-    begin(row, child, index, role);
+    begin(row, mpm, child, role);
     return row;
 }
 

@@ -85,7 +85,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->cache = wr__cache_create(config, core->is_threaded, pool);
     core->flights = wr__flights_create(made, pool);
     core->stock = wr__stock_create(made, pool);
-    core->row = wr__board_claim(made, index, "child");
+    core->row = wr__board_claim(made->mpm->name, index, "child");
     *child = made;
     return APR_SUCCESS;
 }

@@ -169,17 +169,18 @@ static int count_writers(const wr__config *config)
 static apr_status_t open_door(const wr__config *config,
                               const wr__setup_options *options)
 {
+    wr__spawn_helpers who;
     wr_mpm_scale scale;
-    wr__user user;
 
     if (!(config->mpm->traits & WR_MPM_HELPERS)) {
         return APR_SUCCESS;
     }
-    wr__user_init(&user, config->user, config->uid, config->gid);
+    memset(&who, 0, sizeof(who)); /* all of it travels */
+    wr__user_init(&who.user, config->user, config->uid, config->gid);
     wr__children_scale(&scale, config);
-    apr_status_t rv = wr__spawner_open_door(
-        &user, wr__children_places(&scale, config) * WR_HELPERS_MAX,
-        options->is_single);
+    who.max = wr__children_places(&scale, config) * WR_HELPERS_MAX;
+    apr_cpystrn(who.mpm, config->mpm->name, sizeof(who.mpm));
+    apr_status_t rv = wr__spawner_open_door(&who, options->is_single);
     if (rv != APR_SUCCESS) {
         fprintf(options->config->errors, "could not prepare for helpers\n");
     }

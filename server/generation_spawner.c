@@ -173,7 +173,7 @@ static void close_door(int i)
     }
 }
 
-apr_status_t wr__spawner_open_door(const wr__user *user, int max, bool is_asker)
+apr_status_t wr__spawner_open_door(const wr__spawn_helpers *who, bool is_asker)
 {
     apr_status_t rv = wr__spawner_start();
 
@@ -183,9 +183,7 @@ apr_status_t wr__spawner_open_door(const wr__user *user, int max, bool is_asker)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, door) != 0) {
         return errno;
     }
-    memset(&helpers, 0, sizeof(helpers)); /* all of it travels */
-    helpers.user = *user;
-    helpers.max = max;
+    helpers = *who;
     rv = tell_of_door();
     if (rv != APR_SUCCESS || is_asker) {
         close_door(1);

@@ -49,14 +49,12 @@ apr_status_t wr__spawner_read(wr__spawn_note *note);
 
 /**
  * From now on processes that are forked from this one may ask for helpers, at
- * the door: who run as @a user, at most @a max at a time.  Also of a spawner
- * that has to be forked anew.
+ * the door.  Also of a spawner that has to be forked anew.
  *
  * @param is_asker the calling process itself asks, too, and has no parent that
  *        would see to a new spawner: the door is shut with the spawner.
  */
-apr_status_t wr__spawner_open_door(const wr__user *user, int max,
-                                   bool is_asker);
+apr_status_t wr__spawner_open_door(const wr__spawn_helpers *who, bool is_asker);
 /** Where helpers are asked for (wr__helper_request), or -1. */
 int wr__spawner_door(void);
 /** Is there no spawner, though helpers may be asked for? */

@@ -7,8 +7,10 @@
 
 #include "wr_helper.h"
 
+#include "board.h"
 #include "title.h"
 
+#include <apr_strings.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -39,17 +41,29 @@ static void take_default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void wr__helper_main(int socket, int number, pid_t parent, const wr__user *user)
+/** It has no clock, no log and no connection: a row is all. */
+static void work(int number, const char *mpm)
+{
+    wr_thread self = {.now_ns = 0};
+
+    apr_snprintf(self.role, sizeof(self.role), "helper%d", number);
+    self.row = wr__board_claim(mpm, -1, self.role);
+    wr_helper_work(SOCKET, &self);
+    wr__board_release(self.row, NULL);
+}
+
+void wr__helper_main(int socket, int number, pid_t parent,
+                     const wr__spawn_helpers *who)
 {
     wr__title_set("weir:helper%d", number);
     keep_only(socket);
     take_default_signals();
-    if (wr__user_become(user) != APR_SUCCESS) {
+    if (wr__user_become(&who->user) != APR_SUCCESS) {
         _exit(EXIT_FAILURE);
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* a change of user would undo it */
     if (getppid() == parent) {
-        wr_helper_work(SOCKET);
+        work(number, who->mpm);
     }
     _exit(EXIT_SUCCESS);
 }

@@ -4,15 +4,16 @@
 #ifndef WR__HELPER_MAIN_H
 #define WR__HELPER_MAIN_H
 
-#include "user.h"
+#include "spawner_main.h"
 
 #include <sys/types.h>
 
 /**
  * In a process that the spawner has just forked: let go of all but @a socket,
- * become @a user, work until the other end is closed or @a parent has died.
+ * become whom @a who says, work until the other end is closed or @a parent has
+ * died.
  */
-void wr__helper_main(int socket, int number, pid_t parent, const wr__user *user)
-    __attribute__((noreturn));
+void wr__helper_main(int socket, int number, pid_t parent,
+                     const wr__spawn_helpers *who) __attribute__((noreturn));
 
 #endif

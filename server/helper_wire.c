@@ -10,6 +10,8 @@
  */
 #include "wr_helper.h"
 
+#include "wr_board.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -244,7 +246,7 @@ static apr_status_t take_from_memory(wr_op *op, int fd)
 
 /** Make an op of a job and run it. */
 static void run_job(const job *j, const char *path, const int *fds, bool is_cut,
-                    wr_op *op)
+                    wr_op *op, wr_thread *self)
 {
     int first = j->has_fd ? fds[0] : -1;
     int data = j->has_data ? fds[j->has_fd ? 1 : 0] : -1;
@@ -268,7 +270,7 @@ static void run_job(const job *j, const char *path, const int *fds, bool is_cut,
             return;
         }
     }
-    wr_op_run(op);
+    wr_op_run_timed(op, self);
 }
 
 /** The descriptor that the op made, or -1. */
@@ -292,7 +294,7 @@ static apr_status_t send_result(int fd, const job *j, const wr_op *op, int made)
     return send_message(fd, &iov, 1, &made, r.has_fd ? 1 : 0, 0);
 }
 
-void wr_helper_work(int fd)
+void wr_helper_work(int fd, wr_thread *self)
 {
     char path[PATH_MAX];
     apr_status_t rv = APR_SUCCESS;
@@ -306,13 +308,16 @@ void wr_helper_work(int fd)
         int fds[FDS_MAX], made;
         bool is_cut;
         wr_op op;
-        ssize_t len = receive_message(fd, iov, 2, fds, &is_cut);
+        ssize_t len;
 
+        wr_role_is(self, WR_ROLE_WAITING);
+        len = receive_message(fd, iov, 2, fds, &is_cut);
+        wr_role_is(self, WR_ROLE_BUSY);
         if (len <= (ssize_t)sizeof(j) || j.kind >= WR_OP_FUNC
             || path[(size_t)len - sizeof(j) - 1] != '\0') {
             return;
         }
-        run_job(&j, path, fds, is_cut, &op);
+        run_job(&j, path, fds, is_cut, &op, self);
         made = made_fd(&op, fds);
         rv = send_result(fd, &j, &op, made);
         close_fd(made);

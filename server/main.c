@@ -305,8 +305,9 @@ static int serve_single(const command_line *line)
     };
     wr__setup setup;
 
-    if (wr__setup_run(&setup, &options, line->pool) != APR_SUCCESS
-        || wr__board_create() != APR_SUCCESS) {
+    /* First the board: the spawner and its helpers inherit it. */
+    if (wr__board_create() != APR_SUCCESS
+        || wr__setup_run(&setup, &options, line->pool) != APR_SUCCESS) {
         return EXIT_FAILURE;
     }
     wr__child_options child = {.config = setup.config,

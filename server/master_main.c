@@ -540,6 +540,7 @@ static void reap(master *m)
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         generation *g = m->generations;
+        wr__board_reap(pid);
         while (g != NULL && g->pid != pid) {
             g = g->next;
         }

@@ -16,6 +16,7 @@
  */
 #include "spawner_main.h"
 
+#include "board.h"
 #include "title.h"
 
 #include "wr_base.h"
@@ -196,7 +197,7 @@ static void start_helper(spawner *s, int socket, uint32_t number)
     pid_t pid = s->helper_count < s->helpers.max ? fork() : -1;
 
     if (pid == 0) {
-        s->helper(socket, (int)(number % 10000), self, &s->helpers.user);
+        s->helper(socket, (int)(number % 10000), self, &s->helpers);
         _exit(EXIT_FAILURE);
     }
     if (pid > 0) {
@@ -267,6 +268,7 @@ static void open_door(spawner *s, const order *o, const char *text, size_t len)
     }
     memcpy(&s->helpers, text, sizeof(s->helpers));
     s->helpers.user.name[WR__USER_NAME_MAX - 1] = '\0';
+    s->helpers.mpm[sizeof(s->helpers.mpm) - 1] = '\0';
     if (s->door >= 0) {
         close(s->door);
     }
@@ -360,6 +362,7 @@ static void reap(spawner *s)
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         size_t i = 0;
+        wr__board_reap(pid);
         while (i < s->count && s->commands[i].pid != pid) {
             i++;
         }

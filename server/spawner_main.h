@@ -40,6 +40,7 @@ typedef struct wr__spawn_request {
 /** From now on helpers may be asked for. */
 typedef struct wr__spawn_helpers {
     wr__user user; /**< who they are */
+    char mpm[16];  /**< whom they help, for the scoreboard */
     int32_t max;   /**< so many at a time; whoever asks for more sees the end
                         of its socket */
 } wr__spawn_helpers;
@@ -65,7 +66,7 @@ typedef struct wr__spawn_note {
 /** All of a helper's life, in a process that the spawner has just forked: it
  *  never returns. */
 typedef void wr__helper_fn(int socket, int number, pid_t parent,
-                           const wr__user *user);
+                           const wr__spawn_helpers *who);
 
 /**
  * All of a spawner's life, in a process that was forked for it: it ends when

@@ -27,7 +27,7 @@ wr_thread *wr_thread_init(wr_child *child, const char *role)
     apr_snprintf(name, sizeof(name), "weir:%s", role);
     prctl(PR_SET_NAME, name);
     self->core->log_slot = wr__log_slot_claim();
-    self->row = wr__board_claim(child, child->core->index, role);
+    self->row = wr__board_claim(child->mpm->name, child->core->index, role);
     wr_thread_tick(self);
     return self;
 }

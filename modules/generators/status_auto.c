@@ -52,7 +52,7 @@ static void put_uptime(apr_bucket_brigade *bb, int64_t seconds)
     put_part(bb, seconds / 3600 % 24, "hour");
     put_part(bb, seconds / 60 % 60, "minute");
     put_part(bb, seconds % 60, "second");
-    LINE("\n");
+    LINE(seconds > 0 ? "\n" : " 0 seconds\n");
 }
 
 static void put_server(const wr__status *s, apr_bucket_brigade *bb)

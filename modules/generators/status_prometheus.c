@@ -172,7 +172,8 @@ static void show(const wr__status *s, apr_bucket_brigade *bb)
             s->board.generation);
     put_one(bb, "weir_generations", "configurations with processes that live",
             s->generations->nelts);
-    put_one(bb, "weir_processes", "processes that serve", s->processes->nelts);
+    put_one(bb, "weir_processes", "processes that serve, and helpers",
+            s->processes->nelts);
     put_threads(s, bb);
     for (int i = 0; i < WR_N_COUNT; i++) {
         put_counter(s, bb, i);

@@ -8,6 +8,7 @@
  */
 #include "machine.h"
 
+#include "wr_board.h"
 #include "wr_helper.h"
 
 #include <errno.h>
@@ -21,11 +22,15 @@ bool machine_is_helper;
 
 _Noreturn static void be_helper(int fd)
 {
+    static wr_row row;
+    static wr_thread self;
+
     machine_is_helper = true;
+    self.row = &row;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGTERM, SIG_DFL);
     machine_close_all_but(fd);
-    wr_helper_work(fd);
+    wr_helper_work(fd, &self);
     _exit(0);
 }
 

@@ -211,7 +211,9 @@ apr_status_t wr_op_try(wr_op *op)
 void wr_op_run_timed(wr_op *op, wr_thread *self)
 {
     wr_op_run(op);
-    wr_thread_tick(self);
+    if (!machine_is_helper) {
+        wr_thread_tick(self);
+    }
 }
 
 void wr_op_run(wr_op *op)

@@ -15,9 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const wr_mpm mpm = {.name = "test"};
-static const wr_child child = {.mpm = &mpm};
-
 static wr_thread thread_of(wr_row *row)
 {
     return (wr_thread){.row = row};
@@ -25,7 +22,7 @@ static wr_thread thread_of(wr_row *row)
 
 static void test_without_board_a_thread_counts_for_itself(void **state)
 {
-    wr_row *row = wr__board_claim(&child, 0, "early");
+    wr_row *row = wr__board_claim("test", 0, "early");
     wr_thread self = thread_of(row);
     wr_board_info info;
 
@@ -40,7 +37,7 @@ static void test_without_board_a_thread_counts_for_itself(void **state)
 
 static void test_counters_outlive_their_thread(void **state)
 {
-    wr_row *row = wr__board_claim(&child, 0, "worker1");
+    wr_row *row = wr__board_claim("test", 0, "worker1");
     int64_t before = wr_board_sum(WR_N_REQUESTS);
     wr_thread self = thread_of(row);
 
@@ -49,7 +46,7 @@ static void test_counters_outlive_their_thread(void **state)
     wr__board_release(row, NULL);
     assert_int_equal(row->pid, 0);
     assert_int_equal(wr_board_sum(WR_N_REQUESTS), before + 5);
-    assert_ptr_equal(wr__board_claim(&child, 0, "worker1"), row);
+    assert_ptr_equal(wr__board_claim("test", 0, "worker1"), row);
     assert_int_equal(row->n[WR_N_REQUESTS], 5);
     assert_int_equal(row->pid, getpid());
     wr__board_release(row, NULL);
@@ -76,7 +73,7 @@ static wr_row_view view_of(const char *role)
 
 static void test_a_row_can_be_read_by_anybody(void **state)
 {
-    wr_row *row = wr__board_claim(&child, 3, "shown");
+    wr_row *row = wr__board_claim("test", 3, "shown");
     wr_thread self = thread_of(row);
     wr_row_view view = view_of("shown");
 
@@ -94,7 +91,7 @@ static void test_a_row_can_be_read_by_anybody(void **state)
     assert_int_equal(view.state, WR_ROLE_WAITING);
     wr__board_release(row, NULL);
     /* Its next thread begins where this one ended. */
-    assert_ptr_equal(wr__board_claim(&child, 4, "shown"), row);
+    assert_ptr_equal(wr__board_claim("test", 4, "shown"), row);
     view = view_of("shown");
     assert_int_equal(view.child, 4);
     assert_int_equal(view.before[WR_N_REQUESTS], 4);
@@ -104,9 +101,9 @@ static void test_a_row_can_be_read_by_anybody(void **state)
 
 static void test_another_role_has_another_row(void **state)
 {
-    wr_row *io = wr__board_claim(&child, 0, "io");
-    wr_row *same = wr__board_claim(&child, 0, "io");
-    wr_row *other = wr__board_claim(&child, 0, "worker2");
+    wr_row *io = wr__board_claim("test", 0, "io");
+    wr_row *same = wr__board_claim("test", 0, "io");
+    wr_row *other = wr__board_claim("test", 0, "worker2");
 
     (void)state;
     assert_ptr_not_equal(io, same);
@@ -119,8 +116,8 @@ static void test_another_role_has_another_row(void **state)
 
 static void test_gauges_go_to_the_heir(void **state)
 {
-    wr_row *heir = wr__board_claim(&child, 0, "child");
-    wr_row *row = wr__board_claim(&child, 0, "io");
+    wr_row *heir = wr__board_claim("test", 0, "child");
+    wr_row *row = wr__board_claim("test", 0, "io");
     int64_t before = wr_board_sum(WR_N_IDLE);
     wr_thread self = thread_of(row);
 
@@ -136,7 +133,7 @@ static void test_gauges_go_to_the_heir(void **state)
 
 static void die_with_a_row(void)
 {
-    wr_thread self = thread_of(wr__board_claim(&child, 0, "doomed"));
+    wr_thread self = thread_of(wr__board_claim("test", 0, "doomed"));
 
     wr_count(&self, WR_N_IDLE, 7);
     wr_count(&self, WR_N_REQUESTS, 7);
@@ -175,7 +172,7 @@ static void test_rows_are_enough_for_all_and_some_are_not_seen(void **state)
         wr_thread self;
 
         snprintf(role, sizeof(role), "many%d", i);
-        rows[i] = wr__board_claim(&child, 0, role);
+        rows[i] = wr__board_claim("test", 0, role);
         self = thread_of(rows[i]);
         wr_count(&self, WR_N_REQUESTS, 1);
     }
@@ -186,7 +183,7 @@ static void test_rows_are_enough_for_all_and_some_are_not_seen(void **state)
     }
     /* What retires when rows are taken by others is still in the sum. */
     assert_int_equal(wr_board_sum(WR_N_REQUESTS), before + 4096);
-    rows[0] = wr__board_claim(&child, 0, "another");
+    rows[0] = wr__board_claim("test", 0, "another");
     assert_int_equal(rows[0]->n[WR_N_REQUESTS], 0);
     assert_true(wr_board_retired(WR_N_REQUESTS) > 0);
     assert_int_equal(wr_board_sum(WR_N_REQUESTS), before + 4096);

@@ -360,12 +360,13 @@ static void nonsense_is_not_carried_out(void **state)
     assert_false(parse(&o, text, sizeof(text)));
 }
 
-static void no_helper(int fd, int number, pid_t parent, const wr__user *user)
+static void no_helper(int fd, int number, pid_t parent,
+                      const wr__spawn_helpers *who)
 {
     (void)fd;
     (void)number;
     (void)parent;
-    (void)user;
+    (void)who;
 }
 
 /** Knock with a message of @a len bytes and two ends of sockets. */
@@ -404,11 +405,12 @@ static void assert_end_comes(int fd)
 static void what_comes_through_the_door_is_closed_again(void **state)
 {
     static const size_t lengths[] = {1, sizeof(wr__helper_request), 64};
-    const wr__user user = {.uid = getuid(), .gid = getgid()};
+    const wr__spawn_helpers who = {.user = {.uid = getuid(), .gid = getgid()},
+                                   .max = 1};
 
     (void)state;
     wr__spawner_helper(no_helper);
-    assert_int_equal(wr__spawner_open_door(&user, 1, false), APR_SUCCESS);
+    assert_int_equal(wr__spawner_open_door(&who, false), APR_SUCCESS);
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         int one[2], two[2];
 
