@@ -76,9 +76,7 @@ static inline void wr__loop_tell(wr__loop *l, wr_conn *c)
 
 static inline void wr__loop_set_timer(wr__loop *l, wr_conn *c)
 {
-    if (!wr__timers_cover(c)) {
-        wr__timers_set(&l->timers, c, c->deadline);
-    }
+    wr__timers_follow(&l->timers, c);
 }
 
 /**

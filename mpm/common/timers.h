@@ -40,6 +40,14 @@ static inline bool wr__timers_cover(wr_conn *c)
 
 /** Let the connection's entry, new or old, fire at @a when. */
 void wr__timers_set(wr__timers *t, wr_conn *c, int64_t when);
+/** Let it fire in time for the deadline.  @thread the poller's, as owner. */
+static inline void wr__timers_follow(wr__timers *t, wr_conn *c)
+{
+    if (!wr__timers_cover(c)) {
+        wr__timers_set(t, c, c->deadline);
+    }
+}
+
 /** The connection has no entry any more.  Before it is closed. */
 void wr__timers_remove(wr__timers *t, wr_conn *c);
 

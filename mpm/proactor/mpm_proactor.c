@@ -113,13 +113,6 @@ static member *member_of(wr_conn *c)
     return (void *)c->mpm;
 }
 
-static void set_timer(proactor *p, wr_conn *c)
-{
-    if (!wr__timers_cover(c)) {
-        wr__timers_set(&p->timers, c, c->deadline);
-    }
-}
-
 /** Ask for what the connection wants.  @return false if it is to be stepped
  *  again instead. */
 static bool initiate(proactor *p, wr_conn *c)
@@ -137,7 +130,7 @@ static bool initiate(proactor *p, wr_conn *c)
             is_waiting = false;
         }
     }
-    set_timer(p, c);
+    wr__timers_follow(&p->timers, c);
     return is_waiting;
 }
 
@@ -191,7 +184,8 @@ static void run(proactor *p, wr_conn *c)
             wr_record_log(wr_conn_take_log(c), p->self);
             break;
         case WR_WANT_YIELD:
-            set_timer(p, c); /* one that never waits has a deadline, too */
+            wr__timers_follow(&p->timers,
+                              c); /* one that never waits has a deadline, too */
             wr__seat_put(&p->ready, c);
             return;
         case WR_WANT_DROP:
@@ -325,7 +319,7 @@ static void handle_timers(proactor *p)
 
     while ((c = wr__timers_fire(&p->timers, now))) {
         if (c->deadline > now) {
-            set_timer(p, c); /* it has moved on */
+            wr__timers_follow(&p->timers, c); /* it has moved on */
             continue;
         }
         wr_conn_post(c, WR_POST_TIMER);
