@@ -233,6 +233,9 @@ def finish(results, out, is_whole):
     for name in results.experiments:
         if results.good(name):
             say(report.text_table(results, name))
+        if results.good(name, is_pool_sweep=True):
+            say(report.pools_text(results, name, report.parsed(results, name),
+                                  results.about.get("command", "")))
     say(f"\nThe report is {out / 'index.html'}")
     failed = [run for run in results.runs if not run["ok"]]
     if failed:

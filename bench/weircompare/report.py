@@ -4,6 +4,7 @@ import html
 import json
 
 from . import claims, experiment as experiments, stats, svg
+from .results import is_less_better
 from .servers import ORDER
 from .trouble import Trouble
 
@@ -117,7 +118,7 @@ def draw(results, name, found, plot, style_of):
     """One plot as SVG; None if nothing of it was measured."""
     note = settings_note(results, name, found)
     servers = results.servers(name)
-    if plot.kind == "lines":
+    if plot.kind == "lines" and len(results.points(name)) > 1:
         series = [svg.Series(s, points_of(results, name, s,
                                           plot.measures[0]))
                   for s in servers]
@@ -143,6 +144,8 @@ def draw(results, name, found, plot, style_of):
         return None
     unit = name_of(plot.measures[0]) if len(plot.measures) == 1 \
         else "milliseconds"
+    if found.sweep:
+        unit += f", {point:g} {found.sweep_title}"
     return svg.rows_plot(plot.title, unit, rows, style_of, note,
                          x_log=plot.log)
 
@@ -279,6 +282,42 @@ def pools_html(results, name, found, style_of):
     return "".join(parts)
 
 
+def best_pools(results, name, found):
+    """{server: (size, {size: median})}: the least size that is as good as the
+    best within the noise."""
+    best = {}
+    for server in dict.fromkeys(
+            run["server"] for run in results.good(name, True)):
+        sizes = {}
+        for run in results.good(name, True):
+            if run["server"] == server:
+                sizes.setdefault(run["pool"], []).append(
+                    run["measures"][found.pool_measure])
+        medians = {size: stats.median(v) for size, v in sizes.items()}
+        less = is_less_better(found.pool_measure)
+        top = (min if less else max)(medians.values())
+        noise = stats.noise(*sizes.values()) if len(sizes) else 0
+        good = [size for size, value in medians.items()
+                if (value <= top * (1 + noise) if less
+                    else value >= top * (1 - noise))]
+        best[server] = (min(good), dict(sorted(medians.items())))
+    return best
+
+
+def pools_text(results, name, found, command):
+    """What the experiment's file may keep of a sweep."""
+    out = [f"Best pools, for {found.path.name}:"]
+    for server, (size, medians) in best_pools(results, name, found).items():
+        kept = found.pools[server]
+        swept = ", ".join(f"{key} = {value:.4g}"
+                          for key, value in medians.items())
+        out += [f"\n[pools.{server}]", f"size = {size}",
+                f"sizes = {list(kept.sizes)}"]
+        out += ["covers_clients = true"] if kept.covers_clients else []
+        out += [f'command = "{command}"', f"swept = {{ {swept} }}"]
+    return "\n".join(out)
+
+
 def commands_html(results, name):
     """The exact commands and configurations, one of each server."""
     parts = []
@@ -408,6 +447,24 @@ and stand in this page as JSON.</p>
 """
 
 
+def ledger_text(results, name):
+    """A line for each ledger, for a terminal."""
+    lines = []
+    for one in results.ledgers:
+        if one["experiment"] != name:
+            continue
+        calls = sorted(one["calls"].items(), key=lambda c: -c[1])
+        words = [f"{call} {count:.2f}" for call, count in calls]
+        words += [f"{key.replace('_', '-')} {one['board'][key]:.2f}"
+                  for key in ("hand_overs", "wake_ups")
+                  if one["board"].get(key)]
+        words.append(f"switches {sum(one['switches']):.2f}")
+        lines.append(f"  {one['server']}, {one['connections']} connections: "
+                     f"{sum(one['calls'].values()):.2f} system calls a "
+                     f"request; {', '.join(words)}")
+    return lines
+
+
 def text_table(results, name):
     """For a terminal: medians, and the verdicts below."""
     found = parsed(results, name)
@@ -438,4 +495,5 @@ def text_table(results, name):
         out.append("  * marked in the report")
     for claim, verdict in claims_of(results, name, found):
         out.append(f"  {verdict.verdict}: {claim.says}")
+    out += ledger_text(results, name)
     return "\n".join(out)

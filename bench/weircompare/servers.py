@@ -55,8 +55,9 @@ STATUS_URL = "/weir-compare-status?json"
 # What makes an MPM's pool so large, and no larger.
 WEIR_POOLS = {
     "mt": "<MPM mt>\n    ThreadsPerChild {size}\n</MPM>\n",
-    "mp": "<MPM mp>\n    StartServers {size}\n    MaxSpareServers {size}\n"
-          "    MaxRequestWorkers {size}\n</MPM>\n",
+    "mp": "<MPM mp>\n    StartServers {size}\n    MinSpareServers 1\n"
+          "    MaxSpareServers {size}\n    MaxRequestWorkers {size}\n"
+          "</MPM>\n",
     "amped": "<MPM amped>\n    MaxHelpers {size}\n</MPM>\n",
     "hybrid": "<MPM hybrid>\n    ThreadsPerChild {size}\n</MPM>\n",
     "proactor": "<MPM proactor>\n    IoWorkers {size}\n</MPM>\n",

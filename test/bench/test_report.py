@@ -3,6 +3,7 @@
 import html.parser
 import json
 import pathlib
+import tomllib
 import xml.etree.ElementTree
 
 import pytest
@@ -92,6 +93,23 @@ def test_what_is_missing_is_said():
     assert "mp died &lt;here&gt;" in text and "1 run failed" in text
     assert "it is not installed" in text and "stopped by SIGINT" in text
     assert "not measured" in text  # the claims about mp
+
+
+def test_the_least_pool_that_is_as_good_as_the_best_is_kept():
+    found = made_up("disk-four-arms")
+    one = experiment.load("disk-four-arms")
+    found.runs.clear()
+    for size, rate in ((16, 200), (32, 396), (64, 400), (128, 380)):
+        for repetition in range(2):
+            run = run_of(one, "mt", 0, repetition, 1)
+            run.update(pool=size, is_pool_sweep=True)
+            run["measures"]["cold.rate"] = rate + repetition
+            found.add(run)
+    assert report.best_pools(found, "disk-four-arms", one)["mt"][0] == 32
+    text = report.pools_text(found, "disk-four-arms", one, "a command")
+    kept = tomllib.loads(text.partition("\n\n")[2])["pools"]["mt"]
+    assert kept["size"] == 32 and kept["swept"]["64"] == 400.5
+    assert "Pool sizes" in check_page(report.page(found))
 
 
 def test_nothing_measured_is_still_a_page():
