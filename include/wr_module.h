@@ -28,7 +28,14 @@ enum {
      * client or clock.  Only if all such hooks that run are so is the answer
      * kept in the path cache.
      */
-    WR_MODULE_CACHEABLE = 1
+    WR_MODULE_CACHEABLE = 1,
+    /**
+     * The module asks for WR_OP_FUNC, or runs linear code.  An architecture
+     * that has no thread to spare then starts some; without a module that says
+     * so such ops fail, with APR_ENOTIMPL.  Where only a directive makes a
+     * module block, it may set the flag when it meets that.
+     */
+    WR_MODULE_BLOCKS = 2
 };
 
 struct wr_module {

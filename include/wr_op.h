@@ -24,7 +24,7 @@ typedef enum wr_op_kind {
                        name below the directory path if fd is -1: fd */
     WR_OP_LIST,   /**< list the directory path below dir, len entries at most,
                        into a file in memory: fd, done; see wr_listed */
-    WR_OP_FUNC    /**< call func(op) */
+    WR_OP_FUNC    /**< call func(op); of modules with WR_MODULE_BLOCKS */
 } wr_op_kind;
 
 /*

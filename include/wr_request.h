@@ -184,16 +184,25 @@ WR_API apr_bucket_alloc_t *wr_request_bucket_alloc(wr_request *r);
  *         return wr_request_ask(r, op);
  *     }
  *     if (op->status != APR_SUCCESS) ...
+ *
+ * A descriptor that a LOOKUP or LIST has given it is closed when the hook has
+ * answered; who keeps it sets fd to -1.
  */
 WR_API wr_op *wr_request_op(wr_request *r);
-/** Want it run.  @return WR_SUSPENDED, for the hook to return. */
+/**
+ * Want it run.  A WR_OP_FUNC fails, with APR_ENOTIMPL, if no loaded module has
+ * WR_MODULE_BLOCKS.
+ *
+ * @return WR_SUSPENDED, for the hook to return.
+ */
 WR_API wr_result wr_request_ask(wr_request *r, wr_op *op);
 
 /** A handler in linear code: it may block, and appends its response. */
 typedef wr_result wr_linear_fn(wr_request *r);
 /**
- * Run @a fn where blocking does no harm; for a handler hook to return.
- * Meanwhile @a fn may use the request and nothing else of the server.
+ * Run @a fn where blocking does no harm; for a handler hook to return.  The
+ * module needs WR_MODULE_BLOCKS.  Meanwhile @a fn may use the request and
+ * nothing else of the server.
  */
 WR_API wr_result wr_request_run_linear(wr_request *r, wr_linear_fn *fn);
 

@@ -80,6 +80,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     core->index = index;
     core->note_fd = -1;
     core->is_threaded = config->mpm->traits & WR_MPM_THREADED;
+    core->may_block = wr__config_blocks(config, NULL);
     core->asks_first = !(config->mpm->traits & WR_MPM_CALLS_INLINE)
                        || wr__op_delay(WR_OP_PAGE) > 0;
     core->cache = wr__cache_create(config, core->is_threaded, pool);

@@ -21,6 +21,7 @@ struct wr_child_core {
     struct wr__flights *flights; /**< flight.h; or NULL */
     struct wr__stock *stock;     /**< stock.h: connections, kits, requests */
     bool is_threaded;            /**< WR_MPM_THREADED */
+    bool may_block;              /**< a module has WR_MODULE_BLOCKS */
     bool asks_first;         /**< not WR_MPM_CALLS_INLINE: test before I/O */
     _Atomic uint32_t serial; /**< of the next connection */
     int index;               /**< of the child in its generation */

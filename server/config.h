@@ -111,6 +111,11 @@ apr_status_t wr__config_load(wr__config **config,
 void wr__config_dump(const wr__config *config, FILE *out);
 /** What -L prints: every directive of every loaded module, with context. */
 void wr__config_list_directives(const wr__config *config, FILE *out);
+/** The next module with WR_MODULE_BLOCKS behind @a after (NULL: the first), or
+ *  NULL. */
+const wr_module *wr__config_blocks(const wr__config *config,
+                                   const wr_module *after);
+
 /** What -M prints: loaded modules, "static" or "shared". */
 void wr__config_list_modules(const wr__config *config, FILE *out);
 /** What -l prints: modules compiled in. */

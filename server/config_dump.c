@@ -84,9 +84,26 @@ static void dump_mpm(const wr__config *config, FILE *out)
     }
 }
 
+static void dump_blocking(const wr__config *config, FILE *out)
+{
+    const wr_module *module = NULL;
+
+    if (wr__config_blocks(config, NULL)) {
+        fputs("Code that blocks:", out);
+        while ((module = wr__config_blocks(config, module))) {
+            fprintf(out, " %s", module->name);
+        }
+        fputc('\n', out);
+    }
+    else {
+        fputs("Code that blocks: in no module\n", out);
+    }
+}
+
 void wr__config_dump(const wr__config *config, FILE *out)
 {
     dump_mpm(config, out);
+    dump_blocking(config, out);
     fprintf(out, "ServerRoot: \"%s\"\n", config->server_root);
     fprintf(out, "ErrorLog: \"%s\"\n", config->error_log);
     fprintf(out, "PidFile: \"%s\"\n", config->pid_file);

@@ -387,3 +387,18 @@ apr_status_t wr__config_load(wr__config **config,
     apr_pool_destroy(l.temp_pool);
     return rv;
 }
+
+const wr_module *wr__config_blocks(const wr__config *config,
+                                   const wr_module *after)
+{
+    for (int i = after ? after->index + 1 : 0; i < config->modules->nelts;
+         i++) {
+        const wr_module *module =
+            APR_ARRAY_IDX(config->modules, i, const wr_module *);
+
+        if (module->flags & WR_MODULE_BLOCKS) {
+            return module;
+        }
+    }
+    return NULL;
+}

@@ -470,7 +470,8 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
             *want = WR_WANT_CALL;
             return false;
         }
-        if (http->r->core->asked) { /* another connection will finish it */
+        if (http->r->core->asked) { /* another connection will
+                                      finish it, or it was refused */
             *want = wait_io(c, self, 0);
             return http->r->core->asked->is_done;
         }

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* Making. */
 
@@ -58,10 +59,20 @@ wr_request *wr__request_create(wr_conn *c, wr_thread *self)
     return r;
 }
 
+/** Is it an op that a hook filled in, which gives it a descriptor? */
+static bool is_modules_own(const wr__call *call)
+{
+    return call->lookup.state == 0
+           && (call->op.kind == WR_OP_LOOKUP || call->op.kind == WR_OP_LIST);
+}
+
 void wr__request_end_calls(wr_request *r)
 {
     for (wr__call *call = r->core->calls; call; call = call->next) {
         wr__lookup_release(call);
+        if (is_modules_own(call) && call->op.fd >= 0) {
+            close(call->op.fd);
+        }
     }
     r->core->calls = NULL;
     r->core->call_next = &r->core->calls;
@@ -616,6 +627,7 @@ wr__call *wr__request_call(wr_request *r)
 
     if (!call) {
         call = apr_pcalloc(r->pool, sizeof(*call));
+        call->op.fd = -1;
         *r->core->call_next = call;
     }
     r->core->call_next = &call->next;
@@ -630,6 +642,14 @@ wr_op *wr_request_op(wr_request *r)
 wr_result wr_request_ask(wr_request *r, wr_op *op)
 {
     r->core->asked = op;
+    if (op->kind == WR_OP_FUNC && !r->conn->child->core->may_block) {
+        wr_log_request(r, WR_LOG_ERROR, 0,
+                       "code that blocks is refused: no module has the flag "
+                       "WR_MODULE_BLOCKS");
+        op->status = APR_ENOTIMPL;
+        op->is_done = true;
+        return WR_SUSPENDED;
+    }
     wr__conn_add_op(r->conn, op);
     return WR_SUSPENDED;
 }

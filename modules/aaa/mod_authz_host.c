@@ -335,6 +335,7 @@ static const char *parse_names(wr_command_call *call, int argc,
     if (argc == 0) {
         return "a host name must follow";
     }
+    authz_host_module.flags |= WR_MODULE_BLOCKS; /* a name server is asked */
     names = apr_pcalloc(call->pool, sizeof(*names) * (size_t)(argc + 1));
     memcpy(names, argv, sizeof(*names) * (size_t)argc);
     *parsed = names;

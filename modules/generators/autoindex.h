@@ -5,6 +5,7 @@
 #ifndef WR__AUTOINDEX_H
 #define WR__AUTOINDEX_H
 
+#include "wr_op.h"
 #include "wr_request.h"
 
 #include <apr_tables.h>
@@ -91,23 +92,32 @@ typedef struct wr__index_view {
 /** More than anyone reads; what follows is left out. */
 #define WR__INDEX_ENTRIES_MAX 20000
 
-/**
- * Read and sort the directory that is r->file.  Blocks.
- *
- * @param entries set to an array of wr__index_entry.
+/** A file of the site's own that stands above or below the entries. */
+typedef struct wr__index_text {
+    const char *words; /* NULL: there is none */
+    const char *type;  /* of its content */
+} wr__index_text;
+
+/*
+ * What has to be waited for: WR_OK, WR_SUSPENDED or a status, for the hook to
+ * return; always asked for in the same order.
  */
-apr_status_t wr__index_read(apr_array_header_t **entries, wr_request *r,
-                            const wr__index_config *conf,
-                            const wr__index_view *view);
 
-/** The beginning of a file beside the entries (HeaderName), or NULL.
- *  @param type of its content.  Blocks. */
-const char *wr__index_read_text(wr_request *r, const char *name,
-                                const char **type);
+/** List the directory that is r->file. */
+wr_result wr__index_list(wr_request *r, wr_op **listed);
+/** Read the beginning of a file beside the entries (HeaderName). */
+wr_result wr__index_read_text(wr_request *r, const char *name,
+                              wr__index_text *text);
 
-/** Append the page that shows @a entries to the response.  Blocks. */
+/** What is to be shown of a list, sorted: wr__index_entry. */
+apr_array_header_t *wr__index_entries(wr_request *r, const wr_op *listed,
+                                      const wr__index_config *conf,
+                                      const wr__index_view *view);
+
+/** Append the page that shows @a entries to the response. */
 void wr__index_show(wr_request *r, const wr__index_config *conf,
                     const wr__index_view *view,
-                    const apr_array_header_t *entries);
+                    const apr_array_header_t *entries,
+                    const wr__index_text *header, const wr__index_text *readme);
 
 #endif

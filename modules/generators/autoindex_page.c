@@ -380,20 +380,17 @@ static void put_entries(page *p)
 /* What stands around it. */
 
 /** A file of the site's own: HTML as it is, all other text as text. */
-static bool put_file(page *p, const char *name)
+static bool put_file(page *p, const wr__index_text *file)
 {
-    const char *type;
-    const char *words = name ? wr__index_read_text(p->r, name, &type) : NULL;
-
-    if (!words || strncasecmp(type, "text/", 5) != 0) {
+    if (!file->words || strncasecmp(file->type, "text/", 5) != 0) {
         return false;
     }
-    if (strcasecmp(type, "text/html") == 0) {
-        put(&p->t, words);
+    if (strcasecmp(file->type, "text/html") == 0) {
+        put(&p->t, file->words);
     }
     else {
         put(&p->t, "<pre>");
-        put_escaped(&p->t, words);
+        put_escaped(&p->t, file->words);
         put(&p->t, "</pre>\n");
     }
     return true;
@@ -452,7 +449,8 @@ static int column_width(const page *p, int width, bool is_name)
 
 void wr__index_show(wr_request *r, const wr__index_config *conf,
                     const wr__index_view *view,
-                    const apr_array_header_t *entries)
+                    const apr_array_header_t *entries,
+                    const wr__index_text *header, const wr__index_text *readme)
 {
     page p = {.r = r, .conf = conf, .view = view, .entries = entries};
     /* Without it, HeaderName's file begins the page. */
@@ -469,11 +467,11 @@ void wr__index_show(wr_request *r, const wr__index_config *conf,
     if (has_preamble) {
         put_preamble(&p);
     }
-    if (!put_file(&p, conf->header_name)) {
+    if (!put_file(&p, header)) {
         put_heading_line(&p);
     }
     put_entries(&p);
-    put_file(&p, conf->readme_name);
+    put_file(&p, readme);
     put(&p.t, has_preamble ? "</body>\n</html>\n" : "");
     wr_request_append(r, p.t.data, p.t.len);
 }

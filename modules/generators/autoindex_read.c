@@ -1,10 +1,10 @@
 /*
  * autoindex_read.c - the entries of a directory: read, described, sorted.
  *
- * Runs where blocking does no harm, in whatever thread the MPM has for that.
- * Everything is opened below the request's root; links are followed only as
- * Options has it, and never out of it.  What can't be read is not shown.
- * Direct calls: APR opens no directory by a descriptor.
+ * In the thread that owns the connection; what may wait for the disk is asked
+ * for as ops.  Everything is opened below the request's root; links are
+ * followed only as Options has it, and never out of it.  What can't be read is
+ * not shown.
  */
 #define WR_LOG_MODULE autoindex_module
 
@@ -20,12 +20,11 @@
 
 #include <apr_fnmatch.h>
 #include <apr_strings.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TEXT_MAX 65536 /* of a file that is shown in the page */
@@ -37,8 +36,6 @@ typedef struct reading {
     const wr__index_view *view;
     const wr_mime_types *types;    /* or NULL */
     const wr_authz_access *access; /* or NULL */
-    unsigned options;              /* WR_OPT_* */
-    int fd;
 } reading;
 
 /** A path below the root from one below the directory. */
@@ -54,17 +51,17 @@ static const char *path_below(const wr_request *r, const char *name)
                        NULL);
 }
 
-/** Open or stat below the root, as the core would. */
-static apr_status_t run_op(wr_op *op, wr_op_kind kind, const wr_root *root,
-                           const char *path)
+/** @return WR_OK: the op is done; else what the hook is to return. */
+static wr_result have(wr_request *r, wr_op *op)
 {
-    memset(op, 0, sizeof(*op));
-    op->kind = kind;
-    op->dir = root->fd;
-    op->path = path;
-    op->fd = -1;
-    wr_op_run(op);
-    return op->status;
+    if (op->is_done) {
+        return WR_OK;
+    }
+    if (wr_op_try(op) != APR_SUCCESS) {
+        return wr_request_ask(r, op);
+    }
+    op->is_done = true; /* the hook may be called again for another one */
+    return WR_OK;
 }
 
 static bool is_ignored(const reading *d, const char *name)
@@ -84,34 +81,6 @@ static bool is_ignored(const reading *d, const char *name)
         }
     }
     return false;
-}
-
-/** A link, followed if it may be. */
-static bool follow(const reading *d, const char *name, struct stat *st)
-{
-    uid_t owner = st->st_uid;
-    wr_op op;
-
-    if (!(d->options & (WR_OPT_FOLLOW_SYMLINKS | WR_OPT_SYMLINKS_IF_OWNER))
-        || run_op(&op, WR_OP_STAT, d->r->root, path_below(d->r, name))
-               != APR_SUCCESS) {
-        return false;
-    }
-    *st = op.st;
-    return (d->options & WR_OPT_FOLLOW_SYMLINKS) || owner == st->st_uid;
-}
-
-/** Is it a file or a directory that may be asked for? */
-static bool look_at(const reading *d, const char *name, struct stat *st)
-{
-    if (fstatat(d->fd, name, st, AT_SYMLINK_NOFOLLOW) != 0
-        || (S_ISLNK(st->st_mode) && !follow(d, name, st))
-        || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))) {
-        return false;
-    }
-    return faccessat(d->fd, name, S_ISDIR(st->st_mode) ? X_OK : R_OK,
-                     AT_EACCESS)
-           == 0;
 }
 
 /** Does a section, such as <Files ".ht*">, close it to all? */
@@ -196,19 +165,19 @@ static void describe(const reading *d, wr__index_entry *entry)
 }
 
 static void add_entry(const reading *d, apr_array_header_t *entries,
-                      const char *name)
+                      const wr_listed *found)
 {
     wr__index_entry *entry;
-    struct stat st;
+    bool is_dir = S_ISDIR(found->mode);
 
-    if (!look_at(d, name, &st) || is_closed(d, name, S_ISDIR(st.st_mode))) {
+    if (is_ignored(d, found->name) || is_closed(d, found->name, is_dir)) {
         return;
     }
     entry = apr_array_push(entries);
-    entry->name = apr_pstrdup(d->r->pool, name);
-    entry->is_dir = S_ISDIR(st.st_mode);
-    entry->size = entry->is_dir ? -1 : (int64_t)st.st_size;
-    entry->mtime = apr_time_make(st.st_mtim.tv_sec, 0);
+    entry->name = apr_pstrdup(d->r->pool, found->name);
+    entry->is_dir = is_dir;
+    entry->size = is_dir ? -1 : found->bytes;
+    entry->mtime = apr_time_make(found->mtime_s, 0);
     describe(d, entry);
 }
 
@@ -286,100 +255,134 @@ static int compare(const void *one, const void *other, void *data)
     return view->is_descending ? -order : order;
 }
 
-static void read_entries(const reading *d, DIR *dir,
-                         apr_array_header_t *entries)
+/** What Options say about links. */
+static uint64_t resolve_of(const wr_request *r)
 {
-    const struct dirent *found;
+    unsigned options = wr_dir_options(r->dir_config);
 
-    while ((found = readdir(dir))) {
-        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0
-            || is_ignored(d, found->d_name)) {
-            continue;
-        }
-        if (entries->nelts >= WR__INDEX_ENTRIES_MAX) {
-            wr_log_request(d->r, WR_LOG_WARN, 0,
-                           "%s has more than the %d entries that are shown",
-                           d->r->filename, WR__INDEX_ENTRIES_MAX);
-            return;
-        }
-        add_entry(d, entries, found->d_name);
+    if (options & WR_OPT_FOLLOW_SYMLINKS) {
+        return 0;
     }
+    return options & WR_OPT_SYMLINKS_IF_OWNER ? WR_RESOLVE_OWNER
+                                              : RESOLVE_NO_SYMLINKS;
 }
 
-apr_status_t wr__index_read(apr_array_header_t **entries, wr_request *r,
-                            const wr__index_config *conf,
-                            const wr__index_view *view)
+wr_result wr__index_list(wr_request *r, wr_op **listed)
+{
+    wr_op *op = wr_request_op(r);
+
+    *listed = op;
+    if (!op->is_done) {
+        op->kind = WR_OP_LIST;
+        op->dir = r->root->fd;
+        op->path = r->root_path;
+        op->resolve = resolve_of(r);
+        op->len = WR__INDEX_ENTRIES_MAX;
+        return wr_request_ask(r, op);
+    }
+    if (op->status != APR_SUCCESS) {
+        wr_log_request(r, WR_LOG_ERROR, op->status, "reading the directory %s",
+                       r->filename);
+        return 403;
+    }
+    if (op->done > op->len) {
+        wr_log_request(r, WR_LOG_WARN, 0,
+                       "%s has more than the %d entries that are shown",
+                       r->filename, WR__INDEX_ENTRIES_MAX);
+    }
+    return WR_OK;
+}
+
+/** The list is a file in memory: reading it waits for nothing. */
+static void add_entries(const reading *d, apr_array_header_t *entries, int fd)
+{
+    struct stat st;
+    char *list = NULL;
+    size_t at = 0, len;
+
+    if (fstat(fd, &st) == 0 && st.st_size > 0) {
+        list = malloc((size_t)st.st_size);
+    }
+    len = list && pread(fd, list, (size_t)st.st_size, 0) == st.st_size
+              ? (size_t)st.st_size
+              : 0;
+    while (at < len) {
+        const wr_listed *found = (const void *)(list + at);
+
+        add_entry(d, entries, found);
+        at += found->size;
+    }
+    free(list);
+}
+
+apr_array_header_t *wr__index_entries(wr_request *r, const wr_op *listed,
+                                      const wr__index_config *conf,
+                                      const wr__index_view *view)
 {
     reading d = {.r = r,
                  .conf = conf,
                  .view = view,
                  .types = wr_provider_find("mime", "types"),
-                 .access = wr_provider_find("access", "authz_core"),
-                 .options = wr_dir_options(r->dir_config)};
-    apr_array_header_t *list =
+                 .access = wr_provider_find("access", "authz_core")};
+    apr_array_header_t *entries =
         apr_array_make(r->pool, 64, sizeof(wr__index_entry));
-    wr_op op;
-    apr_status_t rv = run_op(&op, WR_OP_LOOKUP, r->root, r->root_path);
-    DIR *dir;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    d.fd = op.fd;
-    dir = fdopendir(d.fd);
-    if (!dir) {
-        rv = errno;
-        close(d.fd);
-        return rv;
-    }
-    add_parent(&d, list);
-    read_entries(&d, dir, list);
-    closedir(dir);
-    qsort_r(list->elts, (size_t)list->nelts, sizeof(wr__index_entry), compare,
-            (void *)(uintptr_t)view);
-    *entries = list;
-    return APR_SUCCESS;
+    add_parent(&d, entries);
+    add_entries(&d, entries, listed->fd);
+    qsort_r(entries->elts, (size_t)entries->nelts, sizeof(wr__index_entry),
+            compare, (void *)(uintptr_t)view);
+    return entries;
 }
 
-/** All there is, up to a bound. */
-static const char *read_text(wr_request *r, int fd)
+/** All there is of an opened file, up to a bound. */
+static wr_result read_text(wr_request *r, const wr_op *opened,
+                           const char **text)
 {
-    char *text = apr_palloc(r->pool, TEXT_MAX + 1);
-    size_t len = 0;
+    wr_op *op = wr_request_op(r);
+    wr_result result;
 
-    while (len < TEXT_MAX) {
-        ssize_t n = read(fd, text + len, TEXT_MAX - len);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            break;
-        }
-        len += (size_t)n;
+    if (!op->is_done) {
+        op->kind = WR_OP_READ;
+        op->fd = opened->fd;
+        op->len = opened->st.st_size < TEXT_MAX ? (size_t)opened->st.st_size
+                                                : TEXT_MAX;
+        op->buf = op->buf ? op->buf : apr_palloc(r->pool, op->len + 1);
     }
-    text[len] = '\0';
-    return text;
+    result = have(r, op);
+    if (result == WR_OK && op->status == APR_SUCCESS) {
+        ((char *)op->buf)[op->done] = '\0';
+        *text = op->buf;
+    }
+    return result;
 }
 
-const char *wr__index_read_text(wr_request *r, const char *name,
-                                const char **type)
+wr_result wr__index_read_text(wr_request *r, const char *name,
+                              wr__index_text *text)
 {
     const wr_mime_types *types = wr_provider_find("mime", "types");
-    const wr_root *root = name[0] == '/' ? r->server->root : r->root;
-    const char *path = name[0] == '/' ? name + 1 : path_below(r, name);
+    const wr_root *root = name && name[0] == '/' ? r->server->root : r->root;
     wr_mime mime = {NULL, NULL, NULL, NULL, NULL};
-    const char *text;
-    wr_op op;
+    wr_result result;
+    wr_op *op;
 
-    if (!root || run_op(&op, WR_OP_LOOKUP, root, path) != APR_SUCCESS) {
-        return NULL;
+    text->words = NULL;
+    if (!name || !root) {
+        return WR_OK;
     }
-    text = S_ISREG(op.st.st_mode) ? read_text(r, op.fd) : NULL;
-    close(op.fd);
+    op = wr_request_op(r);
+    if (!op->is_done) {
+        op->kind = WR_OP_LOOKUP;
+        op->dir = root->fd;
+        op->path = name[0] == '/' ? name + 1 : path_below(r, name);
+    }
+    result = have(r, op);
+    if (result != WR_OK || op->status != APR_SUCCESS
+        || !S_ISREG(op->st.st_mode)) {
+        return result;
+    }
     if (types) {
         types->find(r, name, &mime);
     }
-    *type = mime.type ? mime.type : "text/plain";
-    return text;
+    text->type = mime.type ? mime.type : "text/plain";
+    return read_text(r, op, &text->words);
 }

@@ -7,7 +7,7 @@
  *
  *     <p>It is gone.
  *
- * The head is read where blocking does no harm; the rest is sent as any file.
+ * The head is read by an op; the rest is sent as any file.
  */
 #define WR_LOG_MODULE asis_module
 
@@ -15,47 +15,46 @@
 #include "wr_hook.h"
 #include "wr_log.h"
 #include "wr_module.h"
+#include "wr_op.h"
 #include "wr_request.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #define HEAD_MAX 16384
 
-/** The file's first bytes, or NULL with *status. */
-static const char *read_start(wr_request *r, size_t *len, apr_status_t *status)
+/** The file's first bytes.  @return WR_OK, WR_SUSPENDED, or a status. */
+static wr_result read_start(wr_request *r, const char **start, size_t *len)
 {
     size_t want = r->file->size < HEAD_MAX ? (size_t)r->file->size : HEAD_MAX;
-    char *buf;
+    wr_op *op;
 
-    *len = 0;
     if (r->file->content) {
+        *start = r->file->content;
         *len = want;
-        return r->file->content;
+        return WR_OK;
     }
-    buf = apr_palloc(r->pool, want + 1);
-    while (*len < want) {
-        ssize_t n = pread(r->file->fd, buf + *len, want - *len, (off_t)*len);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
+    op = wr_request_op(r);
+    if (!op->is_done) {
+        op->kind = WR_OP_READ;
+        op->fd = r->file->fd;
+        op->len = want;
+        op->buf = apr_palloc(r->pool, want + 1);
+        if (wr_op_try(op) != APR_SUCCESS) {
+            return wr_request_ask(r, op);
         }
-        if (n < 0) {
-            *status = errno;
-            return NULL;
-        }
-        if (n == 0) {
-            break; /* it has become shorter */
-        }
-        *len += (size_t)n;
     }
-    return buf;
+    if (op->status != APR_SUCCESS) {
+        wr_log_request(r, WR_LOG_ERROR, op->status, "reading %s", r->filename);
+        return 500;
+    }
+    *start = op->buf;
+    *len = op->done; /* less, if it has become shorter */
+    return WR_OK;
 }
 
 /** "404 Not Found": the number. */
@@ -144,15 +143,13 @@ static int64_t use_head(wr_request *r, const char *start, size_t len)
 
 static wr_result send_as_is(wr_request *r)
 {
-    apr_status_t status = APR_SUCCESS;
-    size_t len;
-    const char *start = read_start(r, &len, &status);
-    const char *location;
+    const char *start = "", *location;
     int64_t content;
+    size_t len = 0;
+    wr_result result = read_start(r, &start, &len);
 
-    if (!start) {
-        wr_log_request(r, WR_LOG_ERROR, status, "reading %s", r->filename);
-        return 500;
+    if (result != WR_OK) {
+        return result;
     }
     r->content_type = r->content_encoding = r->content_language = NULL;
     content = use_head(r, start, len);
@@ -184,7 +181,7 @@ static wr_result handle(wr_request *r)
         || (r->method != WR_M_GET && r->method != WR_M_HEAD)) {
         return WR_DECLINED;
     }
-    return wr_request_run_linear(r, send_as_is);
+    return send_as_is(r);
 }
 
 static void register_hooks(apr_pool_t *pool)

@@ -2,9 +2,9 @@
  * mod_autoindex.c - a directory without an index shows what is in it, where
  * Options Indexes allows it.
  *
- * The directives are read with the configuration; a request runs as a linear
- * handler, since reading a directory blocks (autoindex_read.c), and makes a
- * page (autoindex_page.c).  Entries are looked at, not asked for: what sections
+ * The directives are read with the configuration; what a request needs of the
+ * disk is asked for as ops (autoindex_read.c), and made a page of
+ * (autoindex_page.c).  Entries are looked at, not asked for: what sections
  * close to everybody is not shown, what they close to some is.
  */
 #define WR_LOG_MODULE autoindex_module
@@ -506,19 +506,26 @@ static wr_result make_index(wr_request *r)
 {
     const wr__index_config *conf =
         wr_dir_config_of(r->dir_config, &autoindex_module);
-    wr__index_view view = make_view(r, conf);
-    apr_array_header_t *entries;
-    apr_status_t rv = wr__index_read(&entries, r, conf, &view);
+    wr__index_text header, readme;
+    wr__index_view view;
+    wr_op *listed;
+    wr_result result = wr__index_list(r, &listed);
 
-    if (rv != APR_SUCCESS) {
-        wr_log_request(r, WR_LOG_ERROR, rv, "reading the directory %s",
-                       r->filename);
-        return 403;
+    if (result == WR_OK) {
+        result = wr__index_read_text(r, conf->header_name, &header);
     }
+    if (result == WR_OK) {
+        result = wr__index_read_text(r, conf->readme_name, &readme);
+    }
+    if (result != WR_OK) {
+        return result;
+    }
+    view = make_view(r, conf);
     r->content_type =
         apr_pstrcat(r->pool, conf->type ? conf->type : "text/html",
                     ";charset=", conf->charset ? conf->charset : "UTF-8", NULL);
-    wr__index_show(r, conf, &view, entries);
+    wr__index_show(r, conf, &view, wr__index_entries(r, listed, conf, &view),
+                   &header, &readme);
     return WR_OK;
 }
 
@@ -530,7 +537,7 @@ static wr_result show_directory(wr_request *r)
         || !(wr_dir_options(r->dir_config) & WR_OPT_INDEXES)) {
         return WR_DECLINED;
     }
-    return wr_request_run_linear(r, make_index);
+    return make_index(r);
 }
 
 static void register_hooks(apr_pool_t *pool)

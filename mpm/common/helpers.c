@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #define TRIES_MAX 2
-/* After none could be had. */
-#define START_PAUSE (100 * WR_MS)
-#define LOG_PAUSE   (10 * WR_SEC)
+/* After none could be had, or so many died that the next ones would, too. */
+#define START_PAUSE   (100 * WR_MS)
+#define STILLBORN_MAX 8
+#define LOG_PAUSE     (10 * WR_SEC)
 
 typedef struct helper_pool helper_pool;
 
@@ -45,6 +46,7 @@ struct helper_pool {
     int count;      /**< helpers */
     wr__fifo queue; /**< ops that nobody works on yet */
     wr__threads *threads;
+    int stillborn; /**< so many in a row died before they had done anything */
     int64_t paused_until; /**< none is started before */
 };
 
@@ -208,7 +210,7 @@ static wr_op *bury(helper *one)
             break;
         }
     }
-    if (!one->has_answered) { /* as its successors would, time and again */
+    if (op && !one->has_answered && ++p->stillborn > STILLBORN_MAX) {
         p->paused_until = p->owner->loop->self->now_ns + START_PAUSE;
     }
     one->op = NULL;
@@ -303,6 +305,7 @@ static wr_op *take_back(helper *one)
 
     one->op = NULL;
     one->has_answered = true;
+    one->pool->stillborn = 0;
     put_idle(one);
     return op;
 }

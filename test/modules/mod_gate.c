@@ -52,5 +52,6 @@ static void register_hooks(apr_pool_t *pool)
 
 WR_API wr_module gate_module = {
     WR_MODULE_HEAD("gate"),
+    .flags = WR_MODULE_BLOCKS,
     .register_hooks = register_hooks,
 };

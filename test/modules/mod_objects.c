@@ -231,5 +231,6 @@ static void register_hooks(apr_pool_t *pool)
 
 WR_API wr_module objects_module = {
     WR_MODULE_HEAD("objects"),
+    .flags = WR_MODULE_BLOCKS,
     .register_hooks = register_hooks,
 };

@@ -371,7 +371,7 @@ static void register_hooks(apr_pool_t *pool)
 
 static wr_module try_module = {
     WR_MODULE_HEAD("try"),
-    .flags = WR_MODULE_CACHEABLE,
+    .flags = WR_MODULE_CACHEABLE | WR_MODULE_BLOCKS,
     .register_hooks = register_hooks,
 };
 static wr_mpm rig_mpm = {.name = "rig", .summary = "a rig", .conn_bytes = 40};

@@ -1517,6 +1517,24 @@ static void test_no_memory(void **state)
     free(fields);
 }
 
+/** Code that blocks, though no module has said that it has any: an error, and
+ *  nothing that waits. */
+static void test_blocking_code_is_declared(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        site *s = site_create(&kinds[k]);
+
+        s->child->core->may_block = false;
+        free(drive(s, &friendly, GET("/linear") GET("/op") GET("/small.txt"),
+                   "500 503 200 ")
+                 .text);
+        s->child->core->may_block = true;
+        free(drive(s, &friendly, GET("/linear") GET("/op"), "200 200 ").text);
+        site_destroy(s);
+    }
+}
+
 static void expect_one_large(rig *g, int number)
 {
     (void)number;
@@ -1576,6 +1594,7 @@ int main(void)
         cmocka_unit_test(test_fetches_in_any_order),
         cmocka_unit_test(test_no_sendfile),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_blocking_code_is_declared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
