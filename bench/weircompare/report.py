@@ -11,7 +11,7 @@ from .trouble import Trouble
 CSS = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  margin: 0 auto; padding: 0 1rem 3rem; max-width: 62rem; }
+  margin: 0 auto; padding: 0 1rem 3rem; max-width: 72rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.3rem; }
 h2 { border-top: 2px solid #1a1a1a; padding-top: .8rem; margin-top: 2.5rem; }
 h3 { font-size: 1.05rem; margin-bottom: .3rem; }
@@ -24,13 +24,15 @@ svg { width: 100%; height: auto; display: block; }
 svg text { fill: #1a1a1a; } svg .note { fill: #555; }
 svg .axis { fill: #444; } svg .grid { stroke: #ddd; stroke-width: 1; }
 svg .rule { stroke: #555; stroke-width: 1; }
+figure .note { font-size: .75rem; line-height: 1.35; color: #555;
+  margin: .2rem 0 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .87rem; margin: .6rem 0;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; vertical-align: top;
   border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child, td.words { text-align: left; }
-td.words { min-width: 9rem; }
+td.words { min-width: 9rem; } td.calls { min-width: 24rem; }
 td small { display: block; color: #555; white-space: nowrap; }
 .claim { border-left: 5px solid #777; padding: .1rem 0 .1rem .8rem;
   margin: .8rem 0; max-width: 44rem; break-inside: avoid; }
@@ -84,7 +86,12 @@ def is_marked(results, name, server):
                for point in results.points(name))
 
 
-def settings_note(results, name, found):
+def figure_html(title, drawn, note):
+    return (f"<figure><figcaption>{escape(title)}</figcaption>{drawn}"
+            f'<p class="note">{escape(note)}</p></figure>')
+
+
+def settings_note(results, name):
     """What stands on every plot."""
     about = results.experiments[name]
     words = [f"{key} {value}" for key, value in about["settings"].items()]
@@ -100,7 +107,6 @@ def settings_note(results, name, found):
     words += [f"memory {about['memory']}"] if about["memory"] else []
     words.append(f"{about['repeat']} rounds of {about['seconds']:g} s; bars "
                  "are least and greatest")
-    del found
     return "Same for all: pipeline, caches, " + "; ".join(words) + "."
 
 
@@ -116,7 +122,6 @@ def points_of(results, name, server, measure):
 
 def draw(results, name, found, plot, style_of):
     """One plot as SVG; None if nothing of it was measured."""
-    note = settings_note(results, name, found)
     servers = results.servers(name)
     if plot.kind == "lines" and len(results.points(name)) > 1:
         series = [svg.Series(s, points_of(results, name, s,
@@ -127,7 +132,7 @@ def draw(results, name, found, plot, style_of):
             return None
         return svg.lines_plot(
             plot.title, found.sweep_title, name_of(plot.measures[0]), series,
-            style_of, note, y_log=plot.log)
+            style_of, y_log=plot.log)
     rows = []
     point = plot.at if plot.at is not None else results.points(name)[-1]
     for server in servers:
@@ -146,8 +151,7 @@ def draw(results, name, found, plot, style_of):
         else "milliseconds"
     if found.sweep:
         unit += f", {point:g} {found.sweep_title}"
-    return svg.rows_plot(plot.title, unit, rows, style_of, note,
-                         x_log=plot.log)
+    return svg.rows_plot(plot.title, unit, rows, style_of, x_log=plot.log)
 
 
 def cell(values):
@@ -236,7 +240,7 @@ def ledger_html(results, name):
                   for n in board]
         cells += [f"{n:.3f}" for n in one["switches"]]
         lines.append("<tr>" + "".join(f"<td>{c}</td>" for c in cells)
-                     + f'<td class="words">{escape(which)}</td></tr>')
+                     + f'<td class="words calls">{escape(which)}</td></tr>')
     titles = "".join(f"<th>{escape(h)}</th>" for h in head)
     return (f"<h3>Cost ledger of a request</h3><p class='small'>Counts, "
             f"divided by {ledgers[0]['requests']} requests on kept "
@@ -267,9 +271,10 @@ def pools_html(results, name, found, style_of):
     if lines:
         plot = svg.lines_plot("Pool sizes", "size of the pool",
                               name_of(measure), lines, style_of,
-                              settings_note(results, name, found))
-        parts.append("<h3>Pool sizes</h3><div class='plots'><figure>"
-                     f"{plot}</figure></div>")
+                              y_log=is_less_better(measure))
+        parts.append("<h3>Pool sizes</h3><div class='plots'>"
+                     + figure_html("", plot, settings_note(results, name))
+                     + "</div>")
     commands = {pool.command for pool in found.pools.values() if pool.command}
     shown = ", ".join(f"{server} {pool.size}"
                       for server, pool in found.pools.items())
@@ -338,11 +343,11 @@ def section(results, name, style_of):
              f"<p>{escape(found.question)}</p>"]
     plots = []
     if results.good(name):
+        note = settings_note(results, name)
         for plot in found.plots:
             drawn = draw(results, name, found, plot, style_of)
             if drawn:
-                plots.append(f"<figure><figcaption>{escape(plot.title)}"
-                             f"</figcaption>{drawn}</figure>")
+                plots.append(figure_html(plot.title, drawn, note))
         parts.append(f"<div class='plots'>{''.join(plots)}</div>")
         parts += [claim_html(c, v) for c, v in claims_of(results, name,
                                                          found)]

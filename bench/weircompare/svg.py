@@ -1,6 +1,6 @@
 """Plots as SVG: lines over a swept quantity, and points in rows.
 
-Drawn 420 units wide, so that the letters can still be read on a telephone.
+Drawn 400 units wide, so that the letters can still be read on a telephone.
 Every server has a colour and a marker of its own, of Okabe and Ito's palette,
 which the colour-blind tell apart, and keeps it through a report.
 """
@@ -9,9 +9,9 @@ import dataclasses
 import html
 import math
 
-WIDTH = 420
-SIZE = 11          # of letters
-LETTER = 5.9       # how wide one of them is, about
+WIDTH = 400
+SIZE = 12          # of letters
+LETTER = 6.5       # how wide one of them is, about
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
            "#000000", "#7F7F7F", "#8B5A2B", "#5D3A9B")
@@ -290,7 +290,7 @@ def rows_plot(title, x_title, rows, style_of, note="", x_log=False):
         key = ", ".join(f"{m} {label}" for m, label in
                         zip(("small:", "middle:", "large:", "largest:"),
                             labels))
-        noted, more = caption(f"{key}. {note}", height)
+        noted, more = caption(f"{key}. {note}".strip(), height)
     else:
         noted, more = caption(note, height)
     return drawing(height + more, title, parts + noted)

@@ -99,16 +99,16 @@ def test_the_least_pool_that_is_as_good_as_the_best_is_kept():
     found = made_up("disk-four-arms")
     one = experiment.load("disk-four-arms")
     found.runs.clear()
-    for size, rate in ((16, 200), (32, 396), (64, 400), (128, 380)):
+    for size, wait in ((16, 90), (32, 4.1), (64, 4), (128, 4.4)):
         for repetition in range(2):
             run = run_of(one, "mt", 0, repetition, 1)
             run.update(pool=size, is_pool_sweep=True)
-            run["measures"]["cold.rate"] = rate + repetition
+            run["measures"]["hot.p90_ms"] = wait + repetition / 100
             found.add(run)
     assert report.best_pools(found, "disk-four-arms", one)["mt"][0] == 32
     text = report.pools_text(found, "disk-four-arms", one, "a command")
     kept = tomllib.loads(text.partition("\n\n")[2])["pools"]["mt"]
-    assert kept["size"] == 32 and kept["swept"]["64"] == 400.5
+    assert kept["size"] == 32 and kept["swept"]["64"] == 4.005
     assert "Pool sizes" in check_page(report.page(found))
 
 
