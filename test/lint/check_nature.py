@@ -39,7 +39,7 @@ def wrong():
         if said is None:
             yield f"{variant.mpm} is missing"
             continue
-        if said != list(variant.nature):
+        if variant.nature and said != list(variant.nature):
             yield f"{variant.name}: {said}, not {list(variant.nature)}"
     for name in set(table) - {v.mpm for v in variants.ALL}:
         yield f"{name} is not tested"

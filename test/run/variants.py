@@ -23,8 +23,9 @@ WORKERS = Nature(disk=POOL, code=POOL, unread=NEVER, idle=NEVER)
 # A loop that waits for nothing: helpers or the kernel do.
 NEVER_BLOCKED = Nature(disk=NEVER, code=NEVER, unread=NEVER, idle=NEVER)
 
-# name; the MPM; directives of its <MPM> section; its nature; does it have
-# threads that share connections, so that TSan has something to find?
+# name; the MPM; directives of its <MPM> section; its nature, or None where it
+# depends on what came before; does it have threads that share connections, so
+# that TSan has something to find?
 Variant = collections.namedtuple(
     "Variant", "name mpm directives nature is_threaded")
 
@@ -38,6 +39,15 @@ ALL = [
     Variant("amped-ready", "amped", ["HelperReply ready"], NEVER_BLOCKED,
             False),
     Variant("hybrid", "hybrid", [], WORKERS, True),
+    Variant("hybrid-readable", "hybrid", ["TaskStart readable"], WORKERS, True),
+    Variant("hybrid-always", "hybrid", ["HandOver always"], WORKERS, True),
+    Variant("hybrid-readable-always", "hybrid",
+            ["TaskStart readable", "HandOver always"], WORKERS, True),
+    # A queue each: a request may wait behind one that stands still.
+    Variant("hybrid-round-robin", "hybrid", ["TaskDispatch round-robin"], None,
+            True),
+    Variant("hybrid-least-loaded", "hybrid", ["TaskDispatch least-loaded"],
+            WORKERS, True),
     Variant("proactor", "proactor", [], NEVER_BLOCKED, False),
 ]
 
