@@ -15,6 +15,7 @@
  * the completion, and a connection is not freed before its last one (see
  * wr_end.in_flight and wr_conn_close()).  Functions that block run in threads.
  */
+#include "wr_board.h"
 #include "wr_conn.h"
 #include "wr_end.h"
 #include "wr_log.h"
@@ -357,7 +358,9 @@ static apr_status_t wait_for_completions(proactor *p)
     if (p->ready.first || !wr__inbox_sleep(&p->inbox)) {
         until = now;
     }
+    wr_role_is(p->self, WR_ROLE_WAITING);
     rv = wr__ring_wait(p->ring, until == WR_NEVER ? WR_NEVER : until - now);
+    wr_role_is(p->self, WR_ROLE_BUSY);
     wr__inbox_wake(&p->inbox);
     wr_thread_tick(p->self);
     return rv;

@@ -304,6 +304,12 @@ def test_helpers_have_rows(server):
                       if role["role"] == "helper"] == [0])
 
 
+def test_who_has_nothing_to_do_waits(server):
+    """All but the one that makes the answer."""
+    settle(server)
+    wait_for(lambda: server.status()["busy"] == 1, what="all to wait")
+
+
 def test_sums_are_of_what_they_are_made(server):
     status = server.status()
     for name, total in status["totals"].items():
