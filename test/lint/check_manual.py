@@ -5,7 +5,8 @@ Every relative link, picture and anchor resolves to a file that is there;
 nothing is loaded from elsewhere; every page is well-formed, has a language, a
 title, one h1 and one main, and can be reached from the first one; the contents
 are the same on every page; no file lies there unused; the page of directives
-agrees with the command tables; the drawn figures are what their script draws.
+agrees with the command tables, and that of the status with the table of what is
+counted; the drawn figures are what their script draws.
 
 The last line reads "N passed, N failed".
 """
@@ -206,6 +207,20 @@ def check_directives(count, page):
         count.check(name in known, where, f"{name} is in no command table")
 
 
+def check_counters(count, page):
+    """All that the server counts is explained."""
+    where = page.path.relative_to(TOP)
+    names = []
+    for source in ("include/wr_board.h", "modules/generators/status.h"):
+        names += re.findall(r'^ +X\([A-Z_]+, +"(\w+)"',
+                            (TOP / source).read_text(encoding="utf-8"), re.M)
+    count.check(len(names) > 20, where, "no counters were found")
+    text = page.path.read_text(encoding="utf-8")
+    for name in names:
+        count.check(f"<code>{name}</code>" in text, where,
+                    f"{name} is not explained")
+
+
 def walk(start, pages, leads):
     """All files that can be reached from a page by links."""
     seen, todo = set(), [start]
@@ -244,6 +259,7 @@ def main():
         count.check(path in reached, path.relative_to(TOP),
                     "nothing leads to it")
     check_directives(count, pages[MANUAL / "directives.html"])
+    check_counters(count, pages[MANUAL / "status.html"])
     if os.environ.get("WEIR_PREFIX"):  # an installed one to ask
         written = subprocess.run([sys.executable, WRITTEN, "--check"],
                                  check=False)
