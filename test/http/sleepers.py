@@ -12,7 +12,8 @@ import time
 import fcntl
 
 SIOCOUTQ = 0x5411
-BETWEEN = 0.05  # longer makes it surer that nobody was only about to begin
+BETWEEN = 0.01  # as some wake up by the clock, not much longer
+TIMES = 3  # one would do, had the kernel not work to finish, too
 LONGEST = 30.0
 
 
@@ -51,8 +52,10 @@ def has_arrived(sock):
     return struct.unpack("i", left)[0] == 0
 
 
-def wait_until_asleep(server, *socks):
-    """All has arrived, and nothing is done about it."""
+def wait_until_asleep(server, *socks, until=lambda: False):
+    """All has arrived and nothing is done about it, or until() is true."""
     end = time.monotonic() + LONGEST
-    while not (all(map(has_arrived, socks)) and are_asleep(server)):
+    times = 0
+    while times < TIMES and not until():
         assert time.monotonic() < end, f"never asleep: {threads(server)}"
+        times += all(map(has_arrived, socks)) and are_asleep(server)

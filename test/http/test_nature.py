@@ -13,7 +13,6 @@ agree, test/lint sees.
 """
 
 import select
-import time
 
 import pytest
 
@@ -140,12 +139,10 @@ def ask_for_cached(server):
     """
     client = server.connect(deadline=30)
     client.request("GET", "/hello.txt", ["Connection: close"])
-    end = time.monotonic() + sleepers.LONGEST
-    while not is_readable(client):
-        if (sleepers.has_arrived(client.sock) and sleepers.are_asleep(server)
-                and not is_readable(client)):
-            return client
-        assert time.monotonic() < end, "neither an answer nor asleep"
+    sleepers.wait_until_asleep(server, client.sock,
+                               until=lambda: is_readable(client))
+    if not is_readable(client):
+        return client
     expect_answer(client)
     return None
 
