@@ -5,11 +5,13 @@ one that makes whoever opens it wait.
 """
 
 import re
+import socket
 
 import pytest
 
 import tree
 from gate import Gates
+from sleepers import wait_until_asleep
 from strace import Trace
 from conftest import wait_for
 
@@ -95,7 +97,7 @@ def main_never_waits(trace, port):
     do, and nothing else.  It is the only one of its process, as long as helpers
     are processes and no code has blocked."""
     main = trace.thread("weir:amped")
-    assert trace.is_threaded or trace.threads_beside(main) == 1
+    assert trace.variant.is_threaded or trace.threads_beside(main) == 1
     for call in trace.to_clients:
         assert call.thread == main, call
     for call in trace.calls:
@@ -104,6 +106,24 @@ def main_never_waits(trace, port):
     helpers = {thread for thread, name in trace.names.items()
                if name.startswith("weir:helper")}
     assert threads_of(trace.calls, OPEN) - {main} <= helpers
+
+
+def io_thread_shuffles(trace, port):
+    """Hybrid: one thread accepts, and opens nothing; workers open, and send
+    what goes at once, unless all is handed over; each reads, or none does."""
+    io = trace.thread("weir:io")
+    workers = {thread for thread, name in trace.names.items()
+               if name.startswith("weir:worker")}
+    assert threads_of(trace.calls, ACCEPT) == {io}
+    assert threads_of(trace.calls, OPEN) <= workers
+    senders = threads_of(trace.to_clients, SEND)
+    assert senders <= workers | {io}
+    if "HandOver always" in trace.variant.directives:
+        assert senders == {io}
+    else:
+        assert senders & workers
+    if "TaskStart readable" not in trace.variant.directives:
+        assert io in threads_of(trace.to_clients, RECEIVE)
 
 
 def kernel_does_it(trace, port):
@@ -120,7 +140,7 @@ def kernel_does_it(trace, port):
 
 ROLES = {"sped": one_thread_does_it_all, "mt": who_accepts_answers,
          "mp": who_accepts_answers, "amped": main_never_waits,
-         "proactor": kernel_does_it}
+         "hybrid": io_thread_shuffles, "proactor": kernel_does_it}
 
 
 def test_who_does_what(weir, install, variant, mpm):
@@ -134,7 +154,54 @@ def test_who_does_what(weir, install, variant, mpm):
     with Trace(server) as trace:
         serve_a_few(server)
         serve_one_from_a_slow_disk(server)
-    trace.is_threaded = variant.is_threaded
+    trace.variant = variant
     trace.to_clients = [call for call in trace.calls
                         if peer_port(call, server.port)]
     ROLES[mpm](trace, server.port)
+
+
+READERS = 500
+
+
+def test_slow_readers_hold_no_worker(weir, mpm):
+    """Hybrid: what clients take slowly, the I/O thread sends."""
+    if mpm != "hybrid":
+        pytest.skip("of hybrid")
+    server = weir("""
+Processes 1
+Timeout 300
+SendBufferSize 32768
+<MPM hybrid>
+    ThreadsPerChild 4
+</MPM>
+""")
+    server.put("big", BIG * 4)
+    clients = []
+    try:
+        for _ in range(READERS):
+            clients.append(server.connect(deadline=60, rcvbuf=4096))
+            clients[-1].request("GET", "/big")
+        wait_until_asleep(server, *[c.sock for c in clients])
+        before = bytes_sent(server)
+        # All but the worker that makes the page wait for something to do.
+        assert busy_workers(server) <= 1
+        for c in clients:
+            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        for c in clients[:8]:
+            assert c.read_response().body == BIG * 4
+        after = bytes_sent(server)
+    finally:
+        for c in clients:
+            c.close()
+    assert after["io"] - before["io"] > 7 * len(BIG) * 4
+    assert after["worker"] - before["worker"] < len(BIG)
+
+
+def busy_workers(server):
+    return sum(t["state"] == "busy" for t in server.status()["threads"]
+               if t["role"].startswith("worker"))
+
+
+def bytes_sent(server):
+    return {role["role"]: role["counters"]["bytes_sent"]
+            for role in server.status()["roles"]}
