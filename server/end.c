@@ -25,6 +25,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SMALL 4096 /* bytes that are sent as one piece */
@@ -476,12 +477,34 @@ static ssize_t send_small(const wr_end *e, const wr_span *span, int flags)
     return send(e->fd, all, len, flags);
 }
 
-static ssize_t send_span(wr_end *e, const wr_span *span)
+static int64_t clock_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * WR_SEC + t.tv_nsec;
+}
+
+/** Where nobody has asked before whether the file is in memory, this may wait
+ *  for the disk, and is counted so. */
+static ssize_t send_file(const wr_end *e, wr_thread *self, const wr_span *span)
+{
+    bool may_wait = !e->conn->child->core->asks_first;
+    int64_t began = may_wait ? clock_ns() : 0;
+    off_t offset = span->offset;
+    ssize_t n = sendfile(e->fd, span->fd, &offset, span->len);
+
+    if (may_wait) {
+        wr_count(self, WR_N_BLOCKING_CALLS, 1);
+        wr_count(self, WR_N_BLOCKED_NS, clock_ns() - began);
+    }
+    return n;
+}
+
+static ssize_t send_span(wr_end *e, wr_thread *self, const wr_span *span)
 {
     if (span->kind == WR_SPAN_FILE) {
-        off_t offset = span->offset;
-
-        return sendfile(e->fd, span->fd, &offset, span->len);
+        return send_file(e, self, span);
     }
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)span->iov,
                              .msg_iovlen = (size_t)span->iov_count};
@@ -513,7 +536,7 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
             return WR_IO_CALL;
         }
         clear_ready(e, WR_WRITE);
-        n = send_span(e, &span);
+        n = send_span(e, self, &span);
         if (n < 0 && errno == EINTR) {
             set_ready(e, WR_WRITE);
             continue;

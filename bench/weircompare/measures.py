@@ -14,6 +14,11 @@ import time
 from . import machine, servers
 
 TICK = os.sysconf("SC_CLK_TCK")
+# Threads that serve many connections each: when one sleeps, all of them wait.
+LOOPS = ("sped", "amped", "io", "proactor")
+# Measure, the board's sum of waits, and what it is divided by.
+WAITS = (("helper_wait_ms", "helper_wait_ns", "helper_jobs"),
+         ("task_wait_ms", "tasks_waited_ns", "tasks"))
 
 
 def cpu_ns(pids):
@@ -98,6 +103,9 @@ def board_counters(board):
              if name not in gauges}
     if found:
         found["now_us"] = board["now_us"]
+        found["stall_ns"] = sum(
+            role["counters"]["blocked_ns"] for role in board["roles"]
+            if role["role"] in LOOPS)
     return found
 
 
@@ -113,8 +121,11 @@ def of_the_board(before, after):
             found[f"board.{name[:-3]}_ms_s"] = value / 1e6 / seconds
         elif requests > 0 and not name.endswith("_ns"):
             found[f"board.{name}"] = value / requests
-    if "board.blocked_ms_s" in found:
-        found["stall_ms_s"] = found["board.blocked_ms_s"]
+    if "board.stall_ms_s" in found:
+        found["stall_ms_s"] = found.pop("board.stall_ms_s")
+    for name, waited, count in WAITS:
+        if grown.get(count, 0) > 0:
+            found[name] = grown[waited] / 1e6 / grown[count]
     return found
 
 
