@@ -55,10 +55,9 @@
       "time tasks waited for a worker")                                        \
     X(WORK_NS, "work_ns", COUNTER, "ns", "time workers had a task")            \
     X(WORKERS, "workers", GAUGE, "", "workers that there are to be")           \
-    X(TASK_RATE, "task_rate", GAUGE, "",                                       \
-      "tasks a second, of late, in thousandths")                               \
-    X(WORKERS_NEEDED, "workers_needed", GAUGE, "",                             \
-      "task_rate x seconds each takes, of late, in thousandths")
+    X(TASK_RATE, "task_rate", GAUGE, "milli", "tasks a second, of late")       \
+    X(WORKERS_NEEDED, "workers_needed", GAUGE, "milli",                        \
+      "workers that the tasks of late keep busy")
 
 #define WR_BOARD_ENUM(NUMBER, NAME, KIND, UNIT, HELP) WR_N_##NUMBER,
 typedef enum wr_counter {
@@ -74,7 +73,7 @@ typedef enum wr_counter_kind {
 typedef struct wr_counter_info {
     const char *name; /**< "bytes_sent" */
     wr_counter_kind kind;
-    const char *unit; /**< "", "bytes", "ns" */
+    const char *unit; /**< "", "bytes", "ns", "milli" (thousandths) */
     const char *help;
 } wr_counter_info;
 

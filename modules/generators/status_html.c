@@ -124,6 +124,9 @@ static const char *amount(apr_pool_t *pool, const wr_counter_info *info,
     if (strcmp(info->unit, "ns") == 0) {
         return seconds(pool, (double)n);
     }
+    if (strcmp(info->unit, "milli") == 0) {
+        return apr_psprintf(pool, "%.2f", (double)n / 1000);
+    }
     return grouped(pool, n);
 }
 
@@ -196,10 +199,9 @@ static void put_tiles(const wr__status *s, apr_bucket_brigade *bb)
 
     PUT("<dl class=\"tiles\">\n");
     put_tile(bb, "requests", grouped(pool, s->all.n[WR_N_REQUESTS]));
-    put_tile(bb, "requests a second",
-             apr_psprintf(pool, "%.2f", requests / uptime));
+    put_tile(bb, "requests / s", apr_psprintf(pool, "%.2f", requests / uptime));
     put_tile(bb, "sent", bytes(pool, sent));
-    put_tile(bb, "sent a second", bytes(pool, sent / uptime));
+    put_tile(bb, "sent / s", bytes(pool, sent / uptime));
     put_tile(bb, "connections now", grouped(pool, connections(&s->all)));
     put_tile(bb, "threads at work",
              apr_psprintf(pool, "%d of %d", s->all.busy, s->all.threads));

@@ -68,6 +68,9 @@ static void put_value(apr_bucket_brigade *bb, const wr_counter_info *info,
     if (is_time(info)) {
         PUT(" %.9f\n", (double)value / 1e9);
     }
+    else if (strcmp(info->unit, "milli") == 0) {
+        PUT(" %.3f\n", (double)value / 1e3);
+    }
     else {
         PUT(" %" APR_INT64_T_FMT "\n", (apr_int64_t)value);
     }

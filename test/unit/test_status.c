@@ -64,11 +64,11 @@ static wr__status_group *add_group(apr_array_header_t *groups, const char *role)
 /** A table that nobody would have thought of. */
 static void make_infos(void)
 {
-    static const char *const units[] = {"", "bytes", "ns", "\"<&\\\n"};
+    static const char *const units[] = {"", "bytes", "ns", "milli", "\"<&\\\n"};
 
     for (int i = 0; i < WR_N_COUNT; i++) {
         infos[i] = wr_counter_infos[i];
-        infos[i].unit = units[i % 4];
+        infos[i].unit = units[i % 5];
         infos[i].kind = i % 3 ? WR_COUNTER : WR_GAUGE;
         infos[i].help = i % 2 ? "a <b>\"&\\\n\x01 help" : "";
     }
