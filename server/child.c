@@ -24,16 +24,23 @@
 /** Descriptors that are not for connections. */
 #define SPARE_DESCRIPTORS 64
 
+/** The soft limit is raised to the hard one at the start. */
 static int default_max_connections(void)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0
-        || limit.rlim_cur <= 2 * SPARE_DESCRIPTORS) {
+        || limit.rlim_max <= 2 * SPARE_DESCRIPTORS) {
         return SPARE_DESCRIPTORS;
     }
     /* A quarter may lie in the file cache. */
-    return (int)((limit.rlim_cur - limit.rlim_cur / 4) - SPARE_DESCRIPTORS);
+    return (int)((limit.rlim_max - limit.rlim_max / 4) - SPARE_DESCRIPTORS);
+}
+
+int wr__child_max_connections(const wr__config *config)
+{
+    return config->max_connections ? config->max_connections
+                                   : default_max_connections();
 }
 
 /** ServerTokens */
@@ -72,8 +79,7 @@ apr_status_t wr__child_create(wr_child **child, const wr__config *config,
     made->stop_fd = stop_fd;
     made->quantum = (size_t)config->quantum;
     made->accept_limit = config->accept_limit;
-    made->max_connections = config->max_connections ? config->max_connections
-                                                    : default_max_connections();
+    made->max_connections = wr__child_max_connections(config);
     made->core = core;
     core->config = config;
     core->server_field = make_server_field(config->server_tokens);

@@ -30,6 +30,9 @@ struct wr_child_core {
     wr_row *row; /**< the process's own: heir of its threads' gauges */
 };
 
+/** Connections that a child may have at a time. */
+int wr__child_max_connections(const wr__config *config);
+
 /**
  * Make a child for an MPM in the calling process.  Called after the fork, as
  * the user that serves.

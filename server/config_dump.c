@@ -6,8 +6,10 @@
 #include "wr_file.h"
 #include "wr_mpm.h"
 
+#include "child.h"
 #include "config.h"
 #include "config_walk.h"
+#include "generation_children.h"
 #include "module_load.h"
 #include "static_modules.h"
 
@@ -84,6 +86,30 @@ static void dump_mpm(const wr__config *config, FILE *out)
     }
 }
 
+/** How many processes, and how many connections each may have. */
+static void dump_sizes(const wr__config *config, FILE *out)
+{
+    wr_mpm_scale scale;
+
+    wr__children_scale(&scale, config);
+    if (scale.start == scale.max && scale.max_spare >= scale.max) {
+        fprintf(out, "Processes: %d\n", scale.max);
+    }
+    else {
+        fprintf(out,
+                "Processes: %d to begin with, then %d to %d idle ones, %d in "
+                "all\n",
+                scale.start, scale.min_spare, scale.max_spare, scale.max);
+    }
+    if (config->mpm->traits & WR_MPM_PROCESS) {
+        fputs("Connections: one in a process\n", out);
+    }
+    else {
+        fprintf(out, "Connections: %d in a process\n",
+                wr__child_max_connections(config));
+    }
+}
+
 static void dump_blocking(const wr__config *config, FILE *out)
 {
     const wr_module *module = NULL;
@@ -103,6 +129,7 @@ static void dump_blocking(const wr__config *config, FILE *out)
 void wr__config_dump(const wr__config *config, FILE *out)
 {
     dump_mpm(config, out);
+    dump_sizes(config, out);
     dump_blocking(config, out);
     fprintf(out, "ServerRoot: \"%s\"\n", config->server_root);
     fprintf(out, "ErrorLog: \"%s\"\n", config->error_log);
