@@ -39,8 +39,7 @@ LoadModule authz_core_module modules/mod_authz_core.so
 DocumentRoot "{root}"
 MaxKeepAliveRequests 0
 KeepAliveTimeout 60
-Processes {processes}
-AcceptLimit {accept_limit}
+{set_of}AcceptLimit {accept_limit}
 SendBufferSize {send_buffer}
 {log}{pool}{lines}"""
 
@@ -184,6 +183,9 @@ class Server:
             accept_limit=setting.accept_limit,
             send_buffer=setting.send_buffer,
             status=WEIR_STATUS if has_status else "",
+            # Of this one a process for each connection is the nature.
+            set_of="" if self.name == "mp"
+                   else f"Processes {setting.processes}\n",
             log=f'CustomLog "{setting.run}/access.log" combined\n'
                 if setting.log else "",
             pool=pool.format(size=setting.pool))
