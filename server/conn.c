@@ -97,7 +97,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
             wr__conn_drop_ops(c); /* nobody waits for them any more */
         }
         if (c->flags & WR__CONN_QUANTUM) {
-            c->flags &= ~(unsigned)WR__CONN_QUANTUM;
+            c->flags &= ~(unsigned)(WR__CONN_QUANTUM | WR__CONN_MAY_RUN);
             return WR_WANT_YIELD;
         }
     }
@@ -108,6 +108,7 @@ wr_want wr_conn_step(wr_conn *c, wr_thread *self)
         return WR_WANT_CALL;
     }
     if (c->ends->next && must_drop(c)) {
+        c->flags &= ~(unsigned)WR__CONN_MAY_RUN;
         return WR_WANT_DROP;
     }
     return c->protocol->step(c, self);

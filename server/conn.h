@@ -16,7 +16,8 @@ enum {
     WR__CONN_QUANTUM = 2, /**< used its share: yield at the next step */
     WR__CONN_ABORTED = 4, /**< the protocol was told */
     WR__CONN_STOPPING = 8,
-    WR__CONN_COMPUTING = 16 /**< it was said that CPU work is ahead */
+    WR__CONN_MAY_RUN = 16 /**< WR_WANT_RUN was said, and nothing since that
+                               another thread would see to */
 };
 
 /** wr_end.flags */

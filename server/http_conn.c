@@ -4,7 +4,7 @@
  * Runs in the thread that owns the connection.  States:
  *
  *     HEAD     waiting for a request, or in the middle of its head
- *     RUN      a request is in the pipeline
+ *     RUN      a request is in the pipeline, or to be refused
  *     BODY     ... and waits for its content
  *     DISCARD  its content, which nobody wanted, is being passed over
  *     FLUSH    no further request: what is in the output goes, then the end
@@ -60,6 +60,7 @@ void wr__http_reset(wr__http *http, int64_t idle_until_ns)
     http->queued = 0;
     http->in_head = http->must_linger = http->sent_continue = false;
     http->is_held_up = false;
+    http->refusal = 0;
     http->discarded = 0;
     http->keep_alive_ns = 0;
     http->idle_until_ns = idle_until_ns;
@@ -221,6 +222,7 @@ static wr_want wait_io(wr_conn *c, wr_thread *self, unsigned want)
 {
     wr_end *e = c->ends;
 
+    c->flags &= ~(unsigned)WR__CONN_MAY_RUN;
     c->deadline = output_deadline(c, self);
     if (want & WR_READ) {
         int64_t limit = input_deadline(c);
@@ -238,6 +240,18 @@ static bool go(wr_conn *c, enum http_state state)
 {
     c->state = (uint16_t)state;
     return true;
+}
+
+/** Whoever moves bytes runs no module's code, whatever has brought it there: on
+ *  false the want says that there is some. */
+static bool may_run(wr_conn *c, wr_want *want)
+{
+    if (c->flags & WR__CONN_MAY_RUN) {
+        return true;
+    }
+    c->flags |= WR__CONN_MAY_RUN;
+    *want = WR_WANT_RUN;
+    return false;
 }
 
 /* Requests. */
@@ -280,6 +294,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     }
     http->pending++;
     http->r = NULL;
+    c->flags &= ~(unsigned)WR__CONN_MAY_RUN;
     wr_count(self, WR_N_REQUESTS, 1);
     wr__response_send(r, self, status);
     if (!r->is_head && r->content_length > 0) {
@@ -300,10 +315,19 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     }
 }
 
-/** The client is not understood, or too slow: say so, and no more of it. */
-static void refuse(wr_conn *c, wr_thread *self, int status)
+/** The client is not understood, or too slow: to be said where modules' code
+ * may run, which has a word in every response. */
+static bool will_refuse(wr_conn *c, int status)
+{
+    http_of(c)->refusal = status;
+    return go(c, HTTP_RUN);
+}
+
+/** Say so, and no more of it. */
+static void refuse(wr_conn *c, wr_thread *self)
 {
     wr__http *http = http_of(c);
+    int status = http->refusal;
 
     if (!http->r) {
         struct wr_input *in = input_of(c);
@@ -319,6 +343,7 @@ static void refuse(wr_conn *c, wr_thread *self, int status)
         http->r->request_line = apr_pstrmemdup(
             http->r->pool, (const char *)line, len < 512 ? len : 512);
     }
+    http->refusal = 0;
     wr_log_request(http->r, WR_LOG_INFO, 0, "refused with status %d", status);
     http->r->keep_alive = false;
     http->must_linger = true;
@@ -350,7 +375,7 @@ static bool expects_more(const wr_request *r)
 }
 
 /** A head is complete. */
-static void begin_request(wr_conn *c, wr_thread *self, size_t len)
+static bool begin_request(wr_conn *c, wr_thread *self, size_t len)
 {
     wr__http *http = http_of(c);
     struct wr_input *in = input_of(c);
@@ -367,17 +392,15 @@ static void begin_request(wr_conn *c, wr_thread *self, size_t len)
         status = wr__body_frame(http->r, &http->body);
     }
     if (status) {
-        refuse(c, self, status);
-        return;
+        return will_refuse(c, status);
     }
     http->r->core->declared_length =
         http->body.kind == WR__BODY_CHUNKED ? -1 : http->body.left;
     http->r->keep_alive = may_stay(c, http->r);
     if (expects_more(http->r)) {
-        refuse(c, self, 417);
-        return;
+        return will_refuse(c, 417);
     }
-    go(c, HTTP_RUN);
+    return go(c, HTTP_RUN);
 }
 
 /* The states.  Each returns true to go on at once, or false with *want. */
@@ -424,13 +447,10 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
             http->heard_ns = self->now_ns;
         }
         if (result < 0) {
-            refuse(c, self, -result);
-            return true;
+            return will_refuse(c, -result);
         }
         if (result > 0) {
-            begin_request(c, self, (size_t)result);
-            *want = WR_WANT_RUN;
-            return c->state != HTTP_RUN;
+            return begin_request(c, self, (size_t)result);
         }
     }
     if (at_eof(c)) {
@@ -453,9 +473,16 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
     wr__http *http = http_of(c);
     wr_result result;
 
-    if (http->r->core->asked && !http->r->core->asked->is_done) {
+    if (http->r && http->r->core->asked && !http->r->core->asked->is_done) {
         *want = wait_io(c, self, 0); /* until it has come back */
         return false;
+    }
+    if (!may_run(c, want)) {
+        return false;
+    }
+    if (http->refusal) {
+        refuse(c, self);
+        return true;
     }
     http->r->core->asked = NULL;
     result = wr__pipeline_run(http->r, self);
@@ -703,12 +730,10 @@ static bool step_dead(wr_conn *c, wr_want *want)
  *  true when there is a want other than I/O. */
 static bool compute(wr_conn *c, wr_thread *self, wr_want *want)
 {
-    if (!(c->flags & WR__CONN_COMPUTING)) {
-        c->flags |= WR__CONN_COMPUTING;
-        *want = WR_WANT_RUN; /* elsewhere, if this thread shuffles bytes */
+    if (!may_run(c, want)) {
         return true;
     }
-    c->flags &= ~(unsigned)WR__CONN_COMPUTING;
+    c->flags &= ~(unsigned)WR__CONN_MAY_RUN;
     switch (wr__end_compute(c->ends)) {
     case WR_IO_CALL:
         *want = WR_WANT_CALL;
@@ -843,7 +868,7 @@ static void timed_out(wr_conn *c, wr_thread *self)
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
         if (http->in_head) {
-            refuse(c, self, 408);
+            will_refuse(c, 408);
         }
         else if (!unused(c)) {
             go(c, HTTP_DEAD);

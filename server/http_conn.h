@@ -22,6 +22,7 @@ typedef struct wr__http {
     bool must_linger;      /**< input was left unread */
     bool sent_continue;    /**< 100 (Continue) for r */
     bool is_held_up;       /**< output waits for us, not for the client */
+    int refusal;           /**< RUN is to refuse the request, so; or 0 */
     int64_t since_ns;      /**< of the head's first byte; of the body */
     int64_t heard_ns;      /**< when some of either last came */
     int64_t spool_ns;      /**< when the spool began to write */

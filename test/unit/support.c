@@ -271,10 +271,15 @@ static wr_result say_file(wr_request *r, bool twice)
 
 wr_result (*support_handler)(wr_request *r);
 
+/** Does this thread's step follow a want that a thread which moves bytes sees
+ *  to?  No module's code runs in it. */
+static _Thread_local bool is_moving_bytes;
+
 static wr_result try_handler(wr_request *r)
 {
     const char *name = strrchr(r->uri, '/');
 
+    require(!is_moving_bytes);
     if (!name) {
         return WR_DECLINED;
     }
@@ -965,18 +970,22 @@ static bool satisfy(rig *g, wr_want want)
     return true;
 }
 
-static wr_want step(rig *g)
+wr_want rig_want(rig *g)
 {
     if (g->rules->before_step) {
         g->rules->before_step(g, g->steps);
     }
     require(g->steps++ < 1000000);
-    return wr_conn_step(g->c, g->self);
+    is_moving_bytes = g->last_want == WR_WANT_IO || g->last_want == WR_WANT_DROP
+                      || g->last_want == WR_WANT_YIELD;
+    g->last_want = wr_conn_step(g->c, g->self);
+    is_moving_bytes = false;
+    return g->last_want;
 }
 
 bool rig_step(rig *g)
 {
-    if (!satisfy(g, step(g))) {
+    if (!satisfy(g, rig_want(g))) {
         if (g->c->refs > g->op_count) {
             return true; /* it waits for another connection's op */
         }
@@ -996,7 +1005,7 @@ void rig_run(rig *g)
 
 void rig_settle(rig *g)
 {
-    while (satisfy(g, step(g)) && g->c) {
+    while (satisfy(g, rig_want(g)) && g->c) {
     }
 }
 

@@ -132,13 +132,16 @@ struct rig {
     int record_count;
     wr_span span; /**< in flight */
     char *span_copy;
-    uint32_t served; /**< requests, when it was closed */
+    uint32_t served;   /**< requests, when it was closed */
+    wr_want last_want; /**< of a step of the rig's */
     int steps;
     int timeouts;
 };
 
 /** A connection of @a s that will send @a input. */
 rig *rig_create(site *s, const rig_rules *rules, const char *input, size_t len);
+/** Step it, and leave the want to the caller. */
+wr_want rig_want(rig *g);
 /** One step and what it wants.  @return false once closed. */
 bool rig_step(rig *g);
 /** Until it is closed.  Bounded. */

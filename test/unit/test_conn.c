@@ -1112,8 +1112,7 @@ static int count_turns(rig *g)
     int turns = 0;
     wr_want want;
 
-    while ((want = wr_conn_step(g->c, g->self)) != WR_WANT_IO
-           || wr_conn_ready(g->c)) {
+    while ((want = rig_want(g)) != WR_WANT_IO || wr_conn_ready(g->c)) {
         char taken[65536];
 
         if (want == WR_WANT_IO) {
@@ -1201,7 +1200,7 @@ static void test_stop_asks_for_nothing(void **state)
         for (size_t i = 0; i < COUNT(inputs); i++) {
             rig *g = rig_create(s, &friendly, inputs[i], strlen(inputs[i]));
 
-            while (g->c && wr_conn_step(g->c, g->self) != WR_WANT_CALL) {
+            while (g->c && rig_want(g) != WR_WANT_CALL) {
                 rig_step(g);
             }
             if (g->c) {
