@@ -314,6 +314,8 @@ class Weir:
     def reload(self, extra=None, wait=True):
         """Restart gracefully; wait: until a new process is there."""
         self.write_config(extra)
+        # Children may answer before the master has taken note of it.
+        wait_for(lambda: (self.root / "weir.pid").exists(), what="PidFile")
         old = self.processes()
         done = self.install.run("-k", "graceful", "-f", self.conf)
         assert done.returncode == 0, done.stderr

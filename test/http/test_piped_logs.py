@@ -257,6 +257,7 @@ def test_a_program_that_is_killed_again_and_again(weir):
         wait_for(lambda: program(server) not in seen)
         seen.add(program(server))
         os.kill(program(server), signal.SIGKILL)
+    server.access_lines(297, "piped.log")  # a stop waits a few seconds only
     server.stop()
     lines = server.access_lines(0, "piped.log")
     expected = server.access_lines(300)

@@ -17,6 +17,7 @@ import termios
 import pytest
 
 import client
+import sleepers
 import tree
 from conftest import HELPER, free_ports, is_child, processes_of, wait_for
 
@@ -321,6 +322,8 @@ def on_terminal(weir):
                  ["weir", "-f", str(server.conf), "-DFOREGROUND",
                   *server.chosen])
     wait_for(lambda: server.answers(server.address))
+    # Its children may answer before the master has taken note of it.
+    wait_for(lambda: (server.root / "weir.pid").exists())
     yield server, terminal
     wait_for(lambda: not processes_of(pid), what="the end of all")
     assert os.waitpid(pid, 0) == (pid, 0)
@@ -384,6 +387,7 @@ def test_restart_takes_the_new_configuration(detached):
 def test_old_generation_serves_on_when_the_new_one_can_not(
         detached, extra, message):
     server = detached().start()
+    sleepers.wait_until_asleep(server)  # all have begun
     before = server.processes()
     with server.connect() as c:
         c.request("GET", "/hello.txt")

@@ -20,23 +20,25 @@ EARLY = 0.05  # clocks and timers differ by so much
 BIG = 16 << 20
 
 
-def wait_for_close(c):
-    """What came until the server closed, and after how many seconds."""
-    start = time.monotonic()
+def wait_for_close(c, start):
+    """What came until the server closed, and how many seconds after the start,
+    before which the server's time can not have begun."""
     data = c.read_rest(reset_is_end=True)
     return data, time.monotonic() - start
 
 
 def silent(server):
     """Connect and say nothing."""
+    start = time.monotonic()
     with server.connect() as c:
-        return wait_for_close(c)
+        return wait_for_close(c, start)
 
 
 def idle_after_a_request(server):
     with server.connect() as c:
+        start = time.monotonic()
         c.expect_served()
-        return wait_for_close(c)
+        return wait_for_close(c, start)
 
 
 def idle_but_not_too_long(server):
@@ -51,17 +53,19 @@ def idle_but_not_too_long(server):
 
 def idle_after_pipelining(server):
     with server.connect() as c:
+        start = time.monotonic()
         c.send(make_request("GET", "/hello.txt") * 5)
         for _ in range(5):
             assert c.read_response().status == 200
-        return wait_for_close(c)
+        return wait_for_close(c, start)
 
 
 def unfinished(part):
     def scenario(server):
+        start = time.monotonic()
         with server.connect() as c:
             c.send(part)
-            return wait_for_close(c)
+            return wait_for_close(c, start)
     return scenario
 
 
@@ -75,7 +79,7 @@ def dribble(c, data):
         except (ConnectionError, AssertionError):
             break
     took = time.monotonic() - start
-    return c.data + wait_for_close(c)[0], took
+    return c.data + wait_for_close(c, start)[0], took
 
 
 LONG_HEAD = make_request("GET", "/hello.txt", ["X: " + "y" * 200])

@@ -61,6 +61,18 @@ class Stopped(Exception):
     """Ctrl-C, or a signal that asks for the end."""
 
 
+def grouped(skips):
+    """Lines for skipped tests ("module: test: why"), one a module and reason."""
+    groups = collections.defaultdict(list)
+    for skip in skips:
+        module, _, rest = skip.partition(": ")
+        name, _, why = rest.rpartition(": ")
+        groups[module, why].append(name)
+    for (module, why), names in groups.items():
+        first = names[0] if len(names) == 1 else f"{len(names)} tests"
+        yield f"{module}: {first}: {why}" if first else f"{module}: {why}"
+
+
 class Runner:
     """Runs jobs, prints their progress, and adds up."""
 
@@ -90,8 +102,8 @@ class Runner:
             skipped = f", {len(found.skips)} skipped" if found.skips else ""
             print(f"{name:<28} {found.passed} passed, "
                   f"{len(found.failures)} failed{skipped}  ({seconds:.0f} s)")
-            for test in found.skips:
-                print(f"    skipped: {test}")
+            for line in grouped(found.skips):
+                print(f"    skipped: {line}")
             for test, why in found.failures[:SHOWN]:
                 print(f"    FAILED: {test}")
                 for line in why.splitlines():
