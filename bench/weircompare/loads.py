@@ -154,14 +154,21 @@ def read_wrk(text):
     return measures, {"text": text}
 
 
-def warm(program, port, paths, tmp, wrapper):
-    """Ask for each of these once, in order."""
+WARM_TIMES = 4      # so often, on average, each process is asked for each file
+
+
+def warm(program, port, paths, tmp, processes):
+    """Ask for each of these once, in order; and, where processes have caches of
+    their own, all of them for most."""
     path = tmp / "warm.urls"
     path.write_text("".join(f"{one}\n" for one in paths))
-    subprocess.run(
-        wrapper + [str(program), "-p", str(port), "-f", str(path), "-o", "-n",
-                   str(len(paths)), "-c", "1", "-d", "60"],
-        stdout=subprocess.DEVNULL, check=True, timeout=90)
+    line = [str(program), "-p", str(port), "-f", str(path), "-d", "60"]
+    subprocess.run(line + ["-o", "-c", "1", "-n", str(len(paths))],
+                   stdout=subprocess.DEVNULL, check=True, timeout=90)
+    if processes > 1:
+        count = len(paths) * processes * WARM_TIMES
+        subprocess.run(line + ["-c", str(processes), "-n", str(count)],
+                       stdout=subprocess.DEVNULL, check=True, timeout=90)
 
 
 def lists(tmp, seed):

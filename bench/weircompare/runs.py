@@ -197,11 +197,15 @@ def running(setting, server):
         one.stop()
 
 
-def warm(session, place, found):
+def warm(session, place, found, one):
+    """What is to be in memory is, and in the caches of all processes."""
     paths = [path for name in found.warm
              for path in found.documents[name].paths()]
+    processes = one.setting.pool if one.server.name == "mp" \
+        else found.processes
     if paths:
-        loads.warm(session.tools["pace"], session.port, paths, place.tmp, [])
+        loads.warm(session.tools["pace"], session.port, paths, place.tmp,
+                   processes)
 
 
 def look_at_board(one):
@@ -321,7 +325,7 @@ def one_run(session, place, plan, step):
     setting = setting_for(session, place, found, server, point, size)
     setup = load_setup(session, place, found, repetition)
     with running(setting, server) as one:
-        warm(session, place, found)
+        warm(session, place, found, one)
         at_work = Measured(extent, found, setup, one, point, place.disk)
         board = look_at_board(one)
         before, after, pss = at_work.go()
@@ -455,7 +459,7 @@ def ledger_of(session, place, plan, server, connections):
             str(path), "-c", str(connections), "-n", str(requests), "-d",
             "60"]
     with running(setting, server) as one:
-        warm(session, place, found)
+        warm(session, place, found, one)
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
         board = look_at_board(one)
         before = measures.Snapshot(one, None)
