@@ -25,8 +25,10 @@ FORMS = {"": "text/html; charset=utf-8", "?json": "application/json",
 
 @pytest.fixture(scope="module")
 def server(module_weir):
-    return module_weir(SLOW + "RequestReadTimeout header=60\n"
-                       "KeepAliveTimeout 60\n")
+    server = module_weir(SLOW + "RequestReadTimeout header=60\n"
+                         "KeepAliveTimeout 60\n")
+    server.put("held.bin", b"x" * BIG)
+    return server
 
 
 class Looks:
@@ -157,13 +159,11 @@ class Held:
         assert c.read_response().status == 405
 
     def writing(self):
-        self.server.put("held.bin", b"x" * BIG)
         c = self.connect(rcvbuf=4096)
         c.request("GET", "/held.bin")
         assert c.read_head().status == 200
 
     def writing_the_last(self):
-        self.server.put("held.bin", b"x" * BIG)
         c = self.connect(rcvbuf=4096)
         c.request("GET", "/held.bin", ["Connection: close"])
         assert c.read_head().status == 200
