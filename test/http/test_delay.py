@@ -31,6 +31,7 @@ def evict(path):
                 os.preadv(file.fileno(), [bytearray(1)], 200000,
                           os.RWF_NOWAIT)
             except BlockingIOError:
+                time.sleep(0.1)  # asking has begun to read it: let that end
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 return True
             except OSError:
