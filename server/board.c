@@ -65,6 +65,14 @@ void wr__board_set_generation(int number)
     generation = number;
 }
 
+/** Children write here, too, and are not trusted: what is read is bounded. */
+static int rows_used(void)
+{
+    int used = board ? atomic_load(&board->used) : 0;
+
+    return used < 0 ? 0 : used > ROWS_MAX ? ROWS_MAX : used;
+}
+
 /* Claiming. */
 
 static bool take(wr_row *row)
@@ -117,7 +125,7 @@ static bool is_of(const wr_row *row, const char *mpm, const char *role)
 
 static wr_row *take_same(const char *mpm, const char *role)
 {
-    int used = atomic_load(&board->used);
+    int used = rows_used();
 
     for (int i = 0; i < used; i++) {
         wr_row *row = &board->rows[i];
@@ -136,7 +144,7 @@ static wr_row *take_unused(void)
 {
     int at = atomic_load(&board->used);
 
-    while (at < ROWS_MAX) {
+    while (at >= 0 && at < ROWS_MAX) {
         if (atomic_compare_exchange_weak(&board->used, &at, at + 1)) {
             return take(&board->rows[at]) ? &board->rows[at] : NULL;
         }
@@ -246,7 +254,7 @@ void wr__board_release(wr_row *row, wr_row *heir)
 
 void wr__board_reap(pid_t pid)
 {
-    int used = board ? atomic_load(&board->used) : 0;
+    int used = rows_used();
 
     for (int i = 0; i < used; i++) {
         if (atomic_load(&board->rows[i].pid) == pid) {
@@ -262,7 +270,7 @@ void wr_board_info_get(wr_board_info *info)
 {
     *info = (wr_board_info){
         .version = WR_BOARD_VERSION,
-        .rows = board ? atomic_load(&board->used) : 0,
+        .rows = rows_used(),
         .generation = generation,
         .started_us = board ? board->started_us : 0,
     };
@@ -307,7 +315,7 @@ int64_t wr_board_retired(wr_counter counter)
 
 int64_t wr_board_sum(wr_counter counter)
 {
-    int used = board ? atomic_load(&board->used) : 0;
+    int used = rows_used();
     int64_t sum = wr_board_retired(counter);
 
     for (int i = 0; i < used; i++) {

@@ -234,12 +234,13 @@ static place *find_child(wr__children *c, pid_t pid)
     return NULL;
 }
 
+/* What is in the pipe may be anything: children are not trusted. */
 static void read_notes(wr__children *c)
 {
     wr__child_note note;
 
     while (read(c->note_fd, &note, sizeof(note)) == sizeof(note)) {
-        place *p = find_child(c, note.pid);
+        place *p = note.pid > 0 ? find_child(c, note.pid) : NULL;
 
         if (p == NULL) {
             continue; /* it has ended since */
@@ -267,7 +268,8 @@ bool wr__children_read(wr__children *c)
 
 /* As many as are needed. */
 
-/* A child's thread that waits for a connection says so in its row. */
+/* A child's thread that waits for a connection says so in its row.  Children
+ * write there and are not trusted: each number is read once, then checked. */
 static void look_who_is_idle(wr__children *c)
 {
     wr_board_info info;
@@ -279,11 +281,12 @@ static void look_who_is_idle(wr__children *c)
     for (int i = 0; i < info.rows; i++) {
         const wr_row *row = wr_board_row(i);
         pid_t pid = atomic_load(&row->pid);
+        int child = atomic_load(&row->child);
 
-        if (pid != 0 && row->child >= 0 && row->child < c->place_count
-            && c->places[row->child].pid == pid
+        if (pid > 0 && child >= 0 && child < c->place_count
+            && c->places[child].pid == pid
             && atomic_load(&row->state) == WR_ROLE_WAITING) {
-            c->places[row->child].is_idle = true;
+            c->places[child].is_idle = true;
         }
     }
 }
