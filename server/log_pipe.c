@@ -49,16 +49,23 @@ static size_t write_some(int fd, const char *text, size_t len)
 
 static bool write_rest(struct wr__log_pipe *pipe, int fd)
 {
-    while (pipe->rest_len > 0) {
-        size_t n = write_some(fd, pipe->rest + pipe->rest_at, pipe->rest_len);
+    size_t at = pipe->rest_at, len = pipe->rest_len;
+
+    if (at > sizeof(pipe->rest) || len > sizeof(pipe->rest) - at) {
+        len = 0; /* nobody who is sound wrote that */
+    }
+    while (len > 0) {
+        size_t n = write_some(fd, pipe->rest + at, len);
 
         if (n == 0) {
-            return false;
+            break;
         }
-        pipe->rest_at += n;
-        pipe->rest_len -= n;
+        at += n;
+        len -= n;
     }
-    return true;
+    pipe->rest_at = at;
+    pipe->rest_len = len;
+    return len == 0;
 }
 
 /** As many lines as go as a whole; or one that is too long for that. */
@@ -76,6 +83,16 @@ static size_t next_piece(const char *text, size_t len)
     return feed ? (size_t)(feed + 1 - text) : len;
 }
 
+static void keep_rest(struct wr__log_pipe *pipe, const char *text, size_t len)
+{
+    if (len > sizeof(pipe->rest)) {
+        len = sizeof(pipe->rest); /* no line is that long */
+    }
+    memcpy(pipe->rest, text, len);
+    pipe->rest_at = 0;
+    pipe->rest_len = len;
+}
+
 static size_t write_lines(struct wr__log_pipe *pipe, int fd, const char *text,
                           size_t len)
 {
@@ -89,9 +106,7 @@ static size_t write_lines(struct wr__log_pipe *pipe, int fd, const char *text,
             break;
         }
         if (n < piece) {
-            memcpy(pipe->rest, text + done + n, piece - n);
-            pipe->rest_at = 0;
-            pipe->rest_len = piece - n;
+            keep_rest(pipe, text + done + n, piece - n);
         }
         done += piece;
     }

@@ -9,11 +9,12 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/** In memory that all the writers share; all zero at the beginning. */
+/** In memory that all the writers share; all zero at the beginning.  Not all
+ *  of them are trusted, so what is read here is bounded. */
 struct wr__log_pipe {
     _Atomic pid_t writer; /* the process that is at it; 0: nobody */
     /* guarded by writer: what is left of a line that went in part */
-    size_t rest_at, rest_len;
+    _Atomic size_t rest_at, rest_len;
     char rest[WR_LOG_LINE_MAX];
 };
 

@@ -85,9 +85,9 @@ struct wr_log {
 struct ring {
     /* the slot's thread's */
     _Alignas(LINE_SIZE) _Atomic uint64_t head;
-    uint32_t lap_end[2]; /* of the odd and the even lap */
-    bool is_dropping;    /* the line now being made goes nowhere */
-    int64_t retry_ns;    /* a write failed: none by the thread before */
+    _Atomic uint32_t lap_end[2]; /* of the odd and the even lap */
+    bool is_dropping;            /* the line now being made goes nowhere */
+    int64_t retry_ns;            /* a write failed: none by the thread before */
     /* the flusher's */
     _Alignas(LINE_SIZE) _Atomic uint64_t tail;
     _Atomic pid_t flusher; /* process that holds the ring's other end; or 0 */
@@ -99,15 +99,21 @@ struct wr__log_slot {
     struct ring rings[]; /* by wr_log.index */
 };
 
-/** The segment's start; slots follow, then the rings' bytes. */
+/** The segment's start; troubles, slots and the rings' bytes follow. */
+struct shared {
+    _Atomic unsigned used; /* slots from here on were never claimed */
+};
+
+/** Where everything is in the segment, as each process knows it for itself: a
+ *  child may have written anything into the segment, and is not trusted. */
 struct segment {
     size_t size;
     size_t slot_size;
     unsigned slots, logs;
-    _Atomic unsigned used; /* slots from here on were never claimed */
-    char *bytes;           /* mapped at the same place in all children */
+    struct shared *shared; /* mapped at the same place in all children */
     struct trouble *troubles;
     char *slot_area;
+    char *bytes;
 };
 
 static wr_log *all_logs;
@@ -415,9 +421,23 @@ static wr__log_slot *slot_at(unsigned number)
                                     + segment->slot_size * number);
 }
 
-static char *ring_bytes(const wr__log_slot *slot, const wr_log *log)
+static unsigned slots_used(void)
 {
-    size_t number = (size_t)slot->number * segment->logs + log->index;
+    unsigned used = segment ? atomic_load(&segment->shared->used) : 0;
+
+    return segment && used > segment->slots ? segment->slots : used;
+}
+
+/** Of the slot, not what stands in it. */
+static unsigned number_of(const wr__log_slot *slot)
+{
+    return (unsigned)((size_t)((const char *)slot - segment->slot_area)
+                      / segment->slot_size);
+}
+
+static char *ring_bytes(unsigned slot, const wr_log *log)
+{
+    size_t number = (size_t)slot * segment->logs + log->index;
 
     return segment->bytes + number * RING_SIZE;
 }
@@ -441,18 +461,36 @@ static bool has_room(const struct ring *ring)
     return head - tail <= RING_SIZE - WR_LOG_LINE_MAX;
 }
 
+/** Where the lines end in the lap that tail is in. */
+static uint64_t end_of_lines(const struct ring *ring, uint64_t head,
+                             uint64_t tail)
+{
+    uint64_t from = tail & RING_MASK;
+    uint64_t to;
+
+    if (tail / RING_SIZE == head / RING_SIZE) {
+        return head & RING_MASK;
+    }
+    to = ring->lap_end[tail / RING_SIZE & 1];
+    return to < from || to > RING_SIZE ? from : to;
+}
+
 static apr_status_t write_out(wr_log *log, wr__log_slot *slot)
 {
     struct ring *ring = &slot->rings[log->index];
+    const char *bytes = ring_bytes(number_of(slot), log);
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
+    if (head - tail > RING_SIZE + WR_LOG_LINE_MAX) {
+        tail = head; /* nobody who is sound wrote that */
+        atomic_store_explicit(&ring->tail, tail, memory_order_release);
+    }
     while (tail != head) {
         bool is_last_lap = tail / RING_SIZE == head / RING_SIZE;
         uint64_t from = tail & RING_MASK;
-        uint64_t to = is_last_lap ? head & RING_MASK
-                                  : ring->lap_end[tail / RING_SIZE & 1];
-        const char *text = ring_bytes(slot, log) + from;
+        uint64_t to = end_of_lines(ring, head, tail);
+        const char *text = bytes + from;
         size_t went = log->kind == WR__LOG_PROGRAM
                           ? append_to_pipe(log, text, (size_t)(to - from))
                           : append_lines(log, text, (size_t)(to - from));
@@ -546,7 +584,7 @@ char *wr_log_begin(wr_log *log, wr_thread *self, size_t max)
     if (ring->is_dropping) {
         return scratch;
     }
-    return ring_bytes(self->core->log_slot, log)
+    return ring_bytes(self->core->log_slot->number, log)
            + (atomic_load_explicit(&ring->head, memory_order_relaxed)
               & RING_MASK);
 }
@@ -586,13 +624,13 @@ void wr_log_commit(wr_log *log, wr_thread *self, size_t len)
 
 static apr_status_t unmap_segment(void *data)
 {
-    struct segment *old = data;
+    const struct segment *old = data;
 
     for (wr_log *log = all_logs; log; log = log->next) {
         log->trouble = &log->own_trouble;
     }
     segment = NULL;
-    munmap(old, old->size);
+    munmap(old->shared, old->size);
     return APR_SUCCESS;
 }
 
@@ -605,7 +643,8 @@ apr_status_t wr__log_rings_create(apr_pool_t *pool, int writers)
 {
     size_t slots = writers > 0 ? (size_t)writers : 1;
     size_t logs = 0, slot_size, slots_at, bytes_at, size;
-    struct segment *new;
+    struct segment *new = apr_palloc(pool, sizeof(*new));
+    char *mapped;
 
     if (segment) {
         return APR_SUCCESS;
@@ -614,22 +653,24 @@ apr_status_t wr__log_rings_create(apr_pool_t *pool, int writers)
         logs = log->index + 1;
     }
     slot_size = sizeof(wr__log_slot) + logs * sizeof(struct ring);
-    slots_at =
-        round_up(sizeof(*new) + logs * sizeof(struct trouble), LINE_SIZE);
+    slots_at = round_up(LINE_SIZE + logs * sizeof(struct trouble), LINE_SIZE);
     bytes_at = round_up(slots_at + slots * slot_size, RING_SIZE);
     size = bytes_at + slots * logs * RING_SIZE;
-    new = mmap(NULL, size, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (new == MAP_FAILED) {
+    mapped = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) {
         return errno;
     }
-    new->size = size;
-    new->slot_size = slot_size;
-    new->slots = (unsigned)slots;
-    new->logs = (unsigned)logs;
-    new->troubles = (struct trouble *)(new + 1);
-    new->slot_area = (char *)new + slots_at;
-    new->bytes = (char *)new + bytes_at;
+    *new = (struct segment){
+        .size = size,
+        .slot_size = slot_size,
+        .slots = (unsigned)slots,
+        .logs = (unsigned)logs,
+        .shared = (struct shared *)(void *)mapped,
+        .troubles = (struct trouble *)(void *)(mapped + LINE_SIZE),
+        .slot_area = mapped + slots_at,
+        .bytes = mapped + bytes_at,
+    };
     for (wr_log *log = all_logs; log; log = log->next) {
         log->trouble = &new->troubles[log->index];
     }
@@ -644,7 +685,7 @@ wr__log_slot *wr__log_slot_claim(void)
 
     for (unsigned i = 0; segment && i < segment->slots; i++) {
         wr__log_slot *slot = slot_at(i);
-        unsigned used = atomic_load(&segment->used);
+        unsigned used = atomic_load(&segment->shared->used);
         pid_t nobody = 0;
 
         if (!atomic_compare_exchange_strong(&slot->pid, &nobody, pid)) {
@@ -652,7 +693,8 @@ wr__log_slot *wr__log_slot_claim(void)
         }
         slot->number = i;
         while (used <= i
-               && !atomic_compare_exchange_weak(&segment->used, &used, i + 1)) {
+               && !atomic_compare_exchange_weak(&segment->shared->used, &used,
+                                                i + 1)) {
         }
         return slot;
     }
@@ -699,7 +741,7 @@ void wr__log_slot_release(wr__log_slot *slot)
 bool wr__log_flush(void)
 {
     pid_t pid = getpid();
-    unsigned used = segment ? atomic_load(&segment->used) : 0;
+    unsigned used = slots_used();
     bool is_done = true;
 
     for (unsigned i = 0; i < used; i++) {
@@ -717,7 +759,7 @@ bool wr__log_flush(void)
 
 void wr__log_reap(pid_t pid)
 {
-    unsigned used = segment ? atomic_load(&segment->used) : 0;
+    unsigned used = slots_used();
 
     for (wr_log *log = all_logs; log; log = log->next) {
         wr__log_pipe_reap(&log->trouble->pipe, pid);

@@ -141,6 +141,20 @@ static void long_line_is_not_come_between(void **state)
     free(line);
 }
 
+/** Whatever another writer has written there. */
+static void rest_outside_of_its_place_is_dropped(void **state)
+{
+    struct fixture *f = *state;
+
+    f->pipe->rest_at = SIZE_MAX - 5;
+    f->pipe->rest_len = 10;
+    assert_int_equal(wr__log_pipe_settle(f->pipe, f->ends[1]), APR_SUCCESS);
+    f->pipe->rest_at = 1;
+    f->pipe->rest_len = WR_LOG_LINE_MAX;
+    assert_int_equal(append(f, "next\n"), 5);
+    assert_read(f, "next\n");
+}
+
 static void who_is_at_it_is_not_disturbed(void **state)
 {
     struct fixture *f = *state;
@@ -247,6 +261,7 @@ int main(void)
         TEST(full_pipe_takes_whole_lines_or_none),
         TEST(lines_up_to_the_full_one_go),
         TEST(long_line_is_not_come_between),
+        TEST(rest_outside_of_its_place_is_dropped),
         TEST(who_is_at_it_is_not_disturbed),
         TEST(without_a_reader_it_is_an_error),
         TEST(writers_do_not_mix),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <apr_general.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -411,6 +412,36 @@ static void map_again(struct fixture *f)
     f->core.log_slot = wr__log_slot_claim();
 }
 
+/** Whatever a child has written there: nothing outside is read, nothing is
+ *  waited for, and what comes afterwards goes as always. */
+static void what_stands_in_the_memory_is_not_trusted(void **state)
+{
+    struct fixture *f = *state;
+    struct ring *ring = &f->core.log_slot->rings[0];
+    static const uint64_t heads[] = {UINT64_MAX, UINT64_C(1) << 40,
+                                     3 * RING_SIZE, RING_SIZE};
+
+    write_line(f->log, &f->thread, "one");
+    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+        ring->lap_end[0] = ring->lap_end[1] = UINT32_MAX;
+        atomic_store(&ring->tail, 0);
+        atomic_store(&ring->head, heads[i]);
+        atomic_store(&segment->shared->used, UINT_MAX);
+        f->core.log_slot->number = 4711;
+        wr__log_flush();
+        wr__log_reap(getpid() + 1);
+        assert_int_equal(atomic_load(&ring->tail), heads[i]);
+    }
+    assert_true(file_size(f->path) <= 2 * RING_SIZE);
+    assert_int_equal(truncate(f->path, 0), 0);
+    atomic_store(&ring->head, 0);
+    atomic_store(&ring->tail, 0);
+    f->core.log_slot->number = 0;
+    write_line(f->log, &f->thread, "two");
+    wr__log_flush();
+    assert_file(f->path, "two\n");
+}
+
 static void program_gets_each_line_once(void **state)
 {
     struct fixture *f = *state;
@@ -500,6 +531,7 @@ int main(void)
         TEST(torn_line_is_set_off_and_repeated),
         TEST(stuck_flusher_is_not_waited_for_twice),
         TEST(reopened_log_is_a_new_file),
+        TEST(what_stands_in_the_memory_is_not_trusted),
         TEST(program_gets_each_line_once),
         TEST(program_that_does_not_read_is_waited_for_in_bounds),
     };
