@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -700,3 +701,38 @@ PidFile early.pid
     assert server.get("/hello.txt").status == 403
     assert server.weir("-k", "stop").returncode == 0
     server.wait_until_gone()
+
+
+def note_pipes(pid):
+    """Where a child tells its generation of itself."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+            flags = int(re.search(r"flags:\s*(\d+)", f.read())[1], 8)
+        path = f"/proc/{pid}/fd/{fd}"
+        if os.readlink(path).startswith("pipe:") and flags & os.O_ACCMODE:
+            yield path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_notes_of_a_child_may_be_anything(weir):
+    """Whoever serves is not trusted by who started the server."""
+    server = weir("GracefulShutdownTimeout 1\n")
+    child = next(pid for pid, (_, name) in server.children().items()
+                 if is_child(name))
+    paths = list(note_pipes(child))
+    assert paths
+    before = server.processes()
+    for path in paths:
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        for pid in (0, -1, 1, server.pid, os.getpid()):
+            for kind in (0, 1, 2, -1):
+                os.write(fd, struct.pack("ii", pid, kind))
+        os.write(fd, b"odd")
+        os.close(fd)
+    deadline = time.monotonic() + 2.5  # longer than what drains may take
+    while time.monotonic() < deadline:
+        assert server.get("/hello.txt").status == 200
+        time.sleep(0.1)
+    assert server.pid in server.processes()
+    if server.mpm != "mp":  # whose processes come and go
+        assert server.processes().keys() == before.keys()
