@@ -2,5 +2,6 @@
 
 Read in this order: experiment (what a data file says), runs (the order of
 things), then servers, loads, disk, measures (what a run needs), and stats,
-claims, svg, report (what is made of it).  Python's standard library only.
+claims, svg, report, terminal (what is made of it).  Python's standard library
+only.
 """

@@ -11,7 +11,7 @@ import tempfile
 
 from . import experiment as experiments
 from . import (machine, report, results as outcomes, runs, servers,
-               tools)
+               terminal, tools)
 from .trouble import Interrupted, Trouble
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -232,10 +232,11 @@ def finish(results, out, is_whole):
     (out / "index.html").write_text(report.page(results))
     for name in results.experiments:
         if results.good(name):
-            say(report.text_table(results, name))
+            say(terminal.text_table(results, name))
         if results.good(name, is_pool_sweep=True):
-            say(report.pools_text(results, name, report.parsed(results, name),
-                                  results.about.get("command", "")))
+            say(terminal.pools_text(
+                results, name, report.parsed(results, name),
+                results.about.get("command", "")))
     say(f"\nThe report is {out / 'index.html'}")
     failed = [run for run in results.runs if not run["ok"]]
     if failed:

@@ -158,8 +158,8 @@ WARM_TIMES = 4      # so often, on average, each process is asked for each file
 
 
 def warm(program, port, paths, tmp, processes):
-    """Ask for each of these once, in order; and, where processes have caches of
-    their own, all of them for most."""
+    """Ask for each of these once, in order; and, where processes have caches
+    of their own, all of them for most."""
     path = tmp / "warm.urls"
     path.write_text("".join(f"{one}\n" for one in paths))
     line = [str(program), "-p", str(port), "-f", str(path), "-d", "60"]

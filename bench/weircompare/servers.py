@@ -166,7 +166,8 @@ class Server:
         """@return (configuration's text, its file's name, the command)."""
         user, group = serving_user()
         fields = {
-            "user": user, "group": group, "port": setting.port, "run": setting.run, "root": setting.root,
+            "user": user, "group": group, "port": setting.port,
+            "run": setting.run, "root": setting.root,
             "processes": setting.processes, "size": setting.pool,
             "lines": "".join(f"{line}\n" for line in setting.lines),
         }

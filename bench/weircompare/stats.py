@@ -36,16 +36,5 @@ def paired_ratios(above, below):
 
 
 def noise(*samples):
-    """The share by which the medians of these may differ and still be equal."""
+    """The share by which medians of these may differ and still be equal."""
     return max([NOISE_FLOOR] + [spread(values) for values in samples])
-
-
-def histogram_share(slots, share):
-    """The value that a share of all do not exceed, of [value, count] pairs."""
-    total = sum(count for _, count in slots)
-    seen = 0
-    for value, count in sorted(slots):
-        seen += count
-        if seen >= share * total:
-            return value
-    return None

@@ -1,4 +1,5 @@
-"""The programs of bench/ that a run needs, compiled when their source is new."""
+"""The programs of bench/ that a run needs, compiled when their source is
+new."""
 
 import pathlib
 import shutil

@@ -123,7 +123,8 @@ def test_failures_have_their_names(pace, server):
         if path == "/missing":
             respond(connection, status="404 Not Found")
         elif path == "/short":
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na")
+            connection.sendall(b"HTTP/1.1 200 OK\r\n"
+                               b"Content-Length: 9\r\n\r\na")
             return "close"
         elif path == "/strange":
             connection.sendall(b"SIP/2.0 200 OK\r\n\r\n")

@@ -7,7 +7,7 @@ import tomllib
 import xml.etree.ElementTree
 
 import pytest
-from weircompare import cli, experiment, report, results, svg
+from weircompare import cli, experiment, report, results, svg, terminal
 from weircompare.trouble import Trouble
 
 SERVERS = ("sped", "amped", "mt", "nginx")
@@ -105,8 +105,8 @@ def test_the_least_pool_that_is_as_good_as_the_best_is_kept():
             run.update(pool=size, is_pool_sweep=True)
             run["measures"]["hot.p90_ms"] = wait + repetition / 100
             found.add(run)
-    assert report.best_pools(found, "disk-four-arms", one)["mt"][0] == 32
-    text = report.pools_text(found, "disk-four-arms", one, "a command")
+    assert terminal.best_pools(found, "disk-four-arms", one)["mt"][0] == 32
+    text = terminal.pools_text(found, "disk-four-arms", one, "a command")
     kept = tomllib.loads(text.partition("\n\n")[2])["pools"]["mt"]
     assert kept["size"] == 32 and kept["swept"]["64"] == 4.005
     assert "Pool sizes" in check_page(report.page(found))

@@ -1,4 +1,4 @@
-"""Medians, spreads, ratios, histograms."""
+"""Medians, spreads, ratios."""
 
 from weircompare import stats
 
@@ -18,11 +18,3 @@ def test_ratios_of_what_both_have():
     assert stats.paired_ratios({0: 10, 1: 30, 3: 1}, {0: 5, 1: 10, 2: 9}) \
         == [2, 3]
     assert stats.paired_ratios({0: 1}, {0: 0}) == []
-
-
-def test_shares_of_a_histogram():
-    slots = [[1.0, 90], [5.0, 9], [100.0, 1]]
-    assert stats.histogram_share(slots, 0.5) == 1
-    assert stats.histogram_share(slots, 0.99) == 5
-    assert stats.histogram_share(slots, 0.999) == 100
-    assert stats.histogram_share([], 0.5) is None
