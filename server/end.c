@@ -17,6 +17,7 @@
 #include "bucket.h"
 #include "request.h"
 #include "stock.h"
+#include "thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,10 +26,10 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SMALL 4096 /* bytes that are sent as one piece */
+#define LONG_COPY WR_MS /* no window is copied so slowly */
+#define SMALL     4096  /* bytes that are sent as one piece */
 
 static void end_failed(wr_end *e)
 {
@@ -477,27 +478,18 @@ static ssize_t send_small(const wr_end *e, const wr_span *span, int flags)
     return send(e->fd, all, len, flags);
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * WR_SEC + t.tv_nsec;
-}
-
 /** Where nobody has asked before whether the file is in memory, this may wait
- *  for the disk, and is counted so. */
+ *  for the disk, and is counted so; else if it takes longer than any copy. */
 static ssize_t send_file(const wr_end *e, wr_thread *self, const wr_span *span)
 {
     bool may_wait = !e->conn->child->core->asks_first;
-    int64_t began = may_wait ? clock_ns() : 0;
+    int64_t since = wr__clock();
     off_t offset = span->offset;
     ssize_t n = sendfile(e->fd, span->fd, &offset, span->len);
+    int error = errno;
 
-    if (may_wait) {
-        wr_count(self, WR_N_BLOCKING_CALLS, 1);
-        wr_count(self, WR_N_BLOCKED_NS, clock_ns() - began);
-    }
+    wr__thread_blocked(self, since, may_wait ? 0 : LONG_COPY);
+    errno = error;
     return n;
 }
 

@@ -9,6 +9,7 @@
 #include "child.h"
 #include "conn.h"
 #include "open.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <linux/openat2.h>
@@ -137,6 +138,8 @@ static wr_result read_content(lookup_args *a, wr__file *file)
     char *buf = malloc(size);
     struct iovec iov = {buf, size};
     wr_result result;
+    int64_t since;
+    ssize_t n;
 
     if (!buf) {
         wr_log_request(a->r, WR_LOG_WARN, ENOMEM,
@@ -144,8 +147,12 @@ static wr_result read_content(lookup_args *a, wr__file *file)
                        (unsigned long)size);
         return keep(a, file);
     }
-    if (preadv2(file->file.fd, &iov, 1, 0, a->asks_first ? RWF_NOWAIT : 0)
-        == (ssize_t)size) {
+    since = wr__clock();
+    n = preadv2(file->file.fd, &iov, 1, 0, a->asks_first ? RWF_NOWAIT : 0);
+    if (!a->asks_first) {
+        wr__thread_blocked(a->r->core->self, since, 0);
+    }
+    if (n == (ssize_t)size) {
         set_content(file, buf);
         return keep(a, file);
     }
@@ -199,7 +206,10 @@ static wr_result open_file(lookup_args *a)
     apr_status_t status = EAGAIN;
 
     if (!a->asks_first) {
+        int64_t since = wr__clock();
+
         status = wr__open_below(a->root->fd, a->path, a->resolve, &fd, &st);
+        wr__thread_blocked(a->r->core->self, since, 0);
         return opened(a, status, fd, &st);
     }
     status = wr__open_below(a->root->fd, a->path, a->resolve | RESOLVE_CACHED,
@@ -232,11 +242,15 @@ static wr_result checked(lookup_args *a, apr_status_t status,
 static wr_result check_file(lookup_args *a)
 {
     struct stat st;
+    int64_t since = wr__clock();
     apr_status_t status =
         wr__stat_below(a->root->fd, a->path,
                        a->resolve | (a->asks_first ? RESOLVE_CACHED : 0), &st);
 
-    if (a->asks_first && (status == EAGAIN || status == EINVAL)) {
+    if (!a->asks_first) {
+        wr__thread_blocked(a->r->core->self, since, 0);
+    }
+    else if (status == EAGAIN || status == EINVAL) {
         return waits_for_other(a) ? WR_SUSPENDED
                                   : ask(a, WR_OP_STAT, LK_STAT_ASKED);
     }

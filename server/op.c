@@ -6,12 +6,12 @@
  */
 #include "wr_op.h"
 
-#include "wr_board.h"
 #include "wr_conn.h"
 
 #include "conn.h"
 #include "list.h"
 #include "open.h"
+#include "thread.h"
 
 #include <apr_time.h>
 
@@ -193,14 +193,11 @@ apr_status_t wr_op_try(wr_op *op)
 
 void wr_op_run_timed(wr_op *op, wr_thread *self)
 {
-    int64_t before;
+    int64_t since = wr__clock();
 
-    wr_thread_tick(self);
-    before = self->now_ns;
     wr_op_run(op);
+    wr__thread_blocked(self, since, 0);
     wr_thread_tick(self);
-    wr_count(self, WR_N_BLOCKING_CALLS, 1);
-    wr_count(self, WR_N_BLOCKED_NS, self->now_ns - before);
 }
 
 bool wr_op_finish(wr_op *op)

@@ -271,6 +271,7 @@ wr_result wr__pipeline_run(wr_request *r, wr_thread *self)
 {
     wr_result result;
 
+    r->core->self = self;
     r->core->now_ns = self->now_ns;
     do {
         result = run_phases(r);

@@ -36,7 +36,8 @@ typedef struct wr__call {
 
 struct wr_request_core {
     wr__arena *arena;
-    int64_t now_ns;       /**< the owner's clock at its last step */
+    wr_thread *self;      /**< the owner, while the pipeline runs */
+    int64_t now_ns;       /**< its clock at its last step */
     int phase, hook;      /**< where the pipeline stands */
     wr_op *asked;         /**< out, or come back and not looked at */
     wr__call *calls;      /**< of the running hook */

@@ -42,12 +42,29 @@ void wr_thread_finish(wr_thread *self)
     free(self);
 }
 
-void wr_thread_tick(wr_thread *self)
+int64_t wr__clock(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    self->now_ns = t.tv_sec * WR_SEC + t.tv_nsec;
+    return t.tv_sec * WR_SEC + t.tv_nsec;
+}
+
+void wr__thread_blocked(wr_thread *self, int64_t since_ns, int64_t least_ns)
+{
+    int64_t took = wr__clock() - since_ns;
+
+    if (took >= least_ns) {
+        wr_count(self, WR_N_BLOCKING_CALLS, 1);
+        wr_count(self, WR_N_BLOCKED_NS, took);
+    }
+}
+
+void wr_thread_tick(wr_thread *self)
+{
+    struct timespec t;
+
+    self->now_ns = wr__clock();
     clock_gettime(CLOCK_REALTIME, &t);
     self->wall_us = t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }

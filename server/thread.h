@@ -17,6 +17,15 @@ struct wr_thread_core {
     char date[32];       /**< "Sun, 06 Nov 1994 08:49:37 GMT" */
 };
 
+/** Monotonic nanoseconds, now. */
+int64_t wr__clock(void);
+
+/**
+ * Behind a call that may have waited for a disk, begun at @a since_ns: it is
+ * counted if it took @a least_ns.
+ */
+void wr__thread_blocked(wr_thread *self, int64_t since_ns, int64_t least_ns);
+
 /** The time as a Date field has it; made once a second. */
 const char *wr__thread_date(wr_thread *self);
 #define WR__DATE_LEN 29

@@ -117,9 +117,8 @@ static void call(wr_conn *c, wr_thread *self)
 {
     wr_op *op = wr_conn_take_op(c);
 
-    wr_op_run(op);
+    wr_op_run_timed(op, self);
     wr_op_finish(op); /* false: this thread owns the connection */
-    wr_thread_tick(self);
 }
 
 /**

@@ -87,8 +87,7 @@ static void run_in_thread(wr_thread *self, wr_task *task, void *arg)
 {
     proactor *p = arg;
 
-    (void)self;
-    wr_op_run((wr_op *)task); /* an op's first bytes are a task */
+    wr_op_run_timed((wr_op *)task, self); /* its first bytes are a task */
     wr__inbox_put(&p->inbox, task);
 }
 

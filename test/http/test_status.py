@@ -9,11 +9,14 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 
+import sleepers
 from client import make_request
 from conftest import STATUS, wait_for
+from gate import Gates
 
 BIG = 5 << 20
 SLOW = "SendBufferSize 32768\n"
@@ -308,6 +311,33 @@ def test_who_has_nothing_to_do_waits(server):
     """All but the one that makes the answer."""
     settle(server)
     wait_for(lambda: server.status()["busy"] == 1, what="all to wait")
+
+
+@pytest.mark.parametrize("mpm, role, stands_still", [
+    ("sped", "sped", True), ("amped", "amped", False)])
+def test_time_a_loop_stood_still(weir, variant, mpm, role, stands_still):
+    """A file is opened that has to be waited for: by whom?"""
+    if variant.mpm != mpm:
+        pytest.skip(f"{variant.name} has no loop called {role}")
+    server = weir("Processes 1\n")
+    slow = server.put("slow", b"slow")
+
+    def blocked():
+        counters, = [r["counters"] for r in server.status()["roles"]
+                     if r["role"] == role]
+        return counters["blocked_ns"]
+
+    before = blocked()
+    with Gates() as gates, server.connect(deadline=30) as c:
+        gates.shut(slow)
+        c.request("GET", "/slow")
+        sleepers.wait_until_asleep(server, c.sock)
+        since = time.monotonic_ns()
+        time.sleep(0.2)
+        slept = time.monotonic_ns() - since
+        gates.open()
+        assert c.read_response().body == b"slow"
+    assert (blocked() - before >= slept) == stands_still
 
 
 def test_sums_are_of_what_they_are_made(server):
