@@ -142,6 +142,8 @@ def plans_for(chosen, picked):
     plans = []
     for name in names:
         found = experiments.load(name)
+        if chosen.clients and not found.sweep:
+            say(f"{name} sweeps nothing: --clients does not concern it")
         extent = experiments.Extent(
             chosen.seconds or found.full.seconds,
             chosen.repeat or found.full.repeat,

@@ -302,6 +302,8 @@ def children_cpu():
 def marks_of(found, extent, told, load_cpu, between, busy):
     """What is to be said against a run."""
     marks = []
+    if found.pinned and len(machine.processors()) == 1:
+        marks.append("one processor for both")
     share = load_cpu / extent.seconds
     if found.pinned and share >= FULL and between["cpu_share"] < FULL:
         marks.append("load is full")
