@@ -36,10 +36,10 @@ def made_up(*names, factor=1.0):
         one = experiment.load(name)
         found.experiments[name] = {
             "file": one.path.read_text(), "path": one.path.name,
-            "seconds": 1, "repeat": 2, "values": list(one.quick.values),
+            "seconds": 1, "repeat": 2, "values": list(one.full.values),
             "settings": {"AcceptLimit": 64}, "disk": "", "memory": "",
             "notes": ["A note with <angles>."]}
-        for point in one.quick.values:
+        for point in one.full.values:
             for i, server in enumerate(SERVERS):
                 for repetition in range(2):
                     found.add(run_of(one, server, point, repetition,
@@ -167,7 +167,7 @@ def test_differences_are_those_beyond_the_noise():
 
 def test_best_is_less_of_a_cost_and_more_of_a_rate():
     found = made_up("cached-small")
-    first, last = found.points("cached-small")
+    first, *_, last = found.points("cached-small")
     for run in found.runs:
         run["measures"] = {"page.rate": run["point"], "cpu_us": run["point"]}
     assert found.best_point("cached-small", "sped", "page.rate") == last
