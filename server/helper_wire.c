@@ -185,6 +185,12 @@ apr_status_t wr_helper_send(int fd, const wr_op *op, bool passes_back)
     return rv;
 }
 
+/** Does running the op make a descriptor? */
+static bool makes_fd(const wr_op *op)
+{
+    return is_look_up(op->kind) || (op->kind == WR_OP_WRITE && op->fd < 0);
+}
+
 apr_status_t wr_helper_receive(int fd, wr_op *op)
 {
     result r;
@@ -209,15 +215,15 @@ apr_status_t wr_helper_receive(int fd, wr_op *op)
         op->st = r.st;
         op->fd = -1;
     }
-    if (r.has_fd) {
-        if (fds[0] < 0 || is_cut) {
-            close_fd(fds[0]);
-            op->status = EMFILE;
-        }
-        else {
-            op->fd = fds[0];
-        }
+    if (r.has_fd && (fds[0] < 0 || is_cut)) {
+        op->status = EMFILE;
     }
+    else if (r.has_fd && makes_fd(op)) {
+        op->fd = fds[0];
+        fds[0] = -1;
+    }
+    close_fd(fds[0]); /* what nobody asked for */
+    close_fd(fds[1]);
     return APR_SUCCESS;
 }
 

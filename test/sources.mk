@@ -14,6 +14,7 @@ unit_tests = \
     test/unit/test_config_section \
     test/unit/test_conn \
     test/unit/test_conn_threads \
+    test/unit/test_helper_wire \
     test/unit/test_http_body \
     test/unit/test_http_parse \
     test/unit/test_listen \
