@@ -21,14 +21,22 @@ WAITS = (("helper_wait_ms", "helper_wait_ns", "helper_jobs"),
          ("task_wait_ms", "tasks_waited_ns", "tasks"))
 
 
-def cpu_ns(pids):
-    """Time on a processor of all their threads, in nanoseconds."""
-    total = 0
-    for pid in pids:
-        for task in tasks(pid):
-            text = machine.read(f"/proc/{pid}/task/{task}/schedstat", "0")
-            total += int(text.split()[0])
-    return total
+def cpu_ns(pid):
+    """Time on a processor that a process has had, in nanoseconds, with that of
+    its threads that have ended, and of children that it has waited for."""
+    try:
+        # The clock of clock_getcpuclockid(3).
+        own = time.clock_gettime_ns((~pid << 3) | 2)
+    except OSError:
+        return 0
+    fields = stat_fields(pid)
+    waited = int(fields[13]) + int(fields[14]) if fields else 0
+    return own + waited * 1000000000 // TICK
+
+
+def stat_fields(pid):
+    """Of /proc/PID/stat, from the state on; [] if there is no such."""
+    return machine.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def tasks(pid):
@@ -39,27 +47,33 @@ def tasks(pid):
 
 
 def switches(pids):
-    """(voluntary, involuntary) context switches of all their threads."""
-    found = [0, 0]
+    """{(process, thread): [voluntary, involuntary context switches]}."""
+    found = {}
     for pid in pids:
         for task in tasks(pid):
             text = machine.read(f"/proc/{pid}/task/{task}/status")
-            for i, name in enumerate(("voluntary", "nonvoluntary")):
-                number = re.search(rf"^{name}_ctxt_switches:\s*(\d+)", text,
-                                   re.M)
-                found[i] += int(number.group(1)) if number else 0
+            found[pid, task] = [
+                int(number.group(1)) if number else 0 for number in
+                (re.search(rf"^{name}_ctxt_switches:\s*(\d+)", text, re.M)
+                 for name in ("voluntary", "nonvoluntary"))]
     return found
 
 
 def faults(pids):
-    """(minor, major) page faults."""
-    found = [0, 0]
+    """{process: [minor, major page faults]}."""
+    found = {}
     for pid in pids:
-        fields = machine.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        fields = stat_fields(pid)
         if fields:
-            found[0] += int(fields[7])
-            found[1] += int(fields[9])
+            found[pid] = [int(fields[7]), int(fields[9])]
     return found
+
+
+def grown(before, after):
+    """How much pairs have grown, of all that are there afterwards; what has
+    ended meanwhile is not known."""
+    return [sum(pair[i] - before.get(key, (0, 0))[i]
+                for key, pair in after.items()) for i in (0, 1)]
 
 
 def pss_kib(pids):
@@ -111,12 +125,12 @@ def board_counters(board):
 
 def of_the_board(before, after):
     """Counters per request, and times in milliseconds a second."""
-    grown = {name: after[name] - before[name] for name in after
-             if name in before}
-    requests = grown.pop("requests", 0)
-    seconds = grown.pop("now_us", 0) / 1e6
+    more = {name: after[name] - before[name] for name in after
+            if name in before}
+    requests = more.pop("requests", 0)
+    seconds = more.pop("now_us", 0) / 1e6
     found = {}
-    for name, value in grown.items():
+    for name, value in more.items():
         if name.endswith("_ns") and seconds > 0:
             found[f"board.{name[:-3]}_ms_s"] = value / 1e6 / seconds
         elif requests > 0 and not name.endswith("_ns"):
@@ -124,8 +138,8 @@ def of_the_board(before, after):
     if "board.stall_ms_s" in found:
         found["stall_ms_s"] = found.pop("board.stall_ms_s")
     for name, waited, count in WAITS:
-        if grown.get(count, 0) > 0:
-            found[name] = grown[waited] / 1e6 / grown[count]
+        if more.get(count, 0) > 0:
+            found[name] = more[waited] / 1e6 / more[count]
     return found
 
 
@@ -135,7 +149,7 @@ class Snapshot:
     def __init__(self, running, disk):
         pids = running.pids()
         self.pids = pids
-        self.cpu = cpu_ns(pids)
+        self.cpu = {pid: cpu_ns(pid) for pid in pids}
         self.switches = switches(pids)
         self.faults = faults(pids)
         self.busy = busy_s()
@@ -147,19 +161,21 @@ def between(before, after, requests):
     """Measures of the time between two snapshots in which so many requests
     were answered."""
     seconds = max(after.time - before.time, 1e-9)
-    cpu = (after.cpu - before.cpu) / 1e9
+    cpu = sum(ns - before.cpu.get(pid, 0)
+              for pid, ns in after.cpu.items()) / 1e9
+    minor, major = grown(before.faults, after.faults)
+    switched = sum(grown(before.switches, after.switches))
     found = {
         "cpu_s": cpu,
         "cpu_share": cpu / seconds,
-        "faults_minor_s": (after.faults[0] - before.faults[0]) / seconds,
-        "faults_major_s": (after.faults[1] - before.faults[1]) / seconds,
-        "switches_s": (sum(after.switches) - sum(before.switches)) / seconds,
+        "faults_minor_s": minor / seconds,
+        "faults_major_s": major / seconds,
+        "switches_s": switched / seconds,
     }
     if requests:
         found["cpu_us"] = cpu * 1e6 / requests
         found["per_cpu_s"] = requests / cpu if cpu > 0 else 0.0
-        found["switches"] = (sum(after.switches) - sum(before.switches)) \
-            / requests
+        found["switches"] = switched / requests
     if "reads" in after.disk:
         reads = after.disk["reads"] - before.disk["reads"]
         found["disk_reads_s"] = reads / seconds

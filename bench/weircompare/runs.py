@@ -478,9 +478,8 @@ def ledger_of(session, place, plan, server, connections):
     return {"experiment": found.name, "server": server.name,
             "connections": connections, "requests": requests,
             "pool": setting.pool, "calls": calls,
-            "switches": [(a - b) / requests for a, b in
-                         zip(after.switches, before.switches)],
-            "faults": (after.faults[0] - before.faults[0]) / requests,
+            "switches": [n / requests for n in measures.grown(
+                before.switches, after.switches)],
             "board": {name[len("board."):]: value for name, value
                       in board.items() if name.startswith("board.")
                       and not name.endswith("_ms_s")}}

@@ -6,6 +6,7 @@ or none, the same send buffer.
 """
 
 import dataclasses
+import functools
 import grp
 import os
 import pathlib
@@ -51,15 +52,14 @@ LoadModule status_module modules/mod_status.so
 """
 STATUS_URL = "/weir-compare-status?json"
 
-# What makes an MPM's pool so large, and no larger.
+# Each of these is given the size of the pool, so that it is there from the
+# start and stays; those that the MPM does not have are left out.
 WEIR_POOLS = {
-    "mt": "<MPM mt>\n    ThreadsPerChild {size}\n</MPM>\n",
-    "mp": "<MPM mp>\n    StartServers {size}\n    MinSpareServers 1\n"
-          "    MaxSpareServers {size}\n    MaxRequestWorkers {size}\n"
-          "</MPM>\n",
-    "amped": "<MPM amped>\n    MaxHelpers {size}\n</MPM>\n",
-    "hybrid": "<MPM hybrid>\n    ThreadsPerChild {size}\n</MPM>\n",
-    "proactor": "<MPM proactor>\n    IoWorkers {size}\n</MPM>\n",
+    "mt": ("ThreadsPerChild", "MinSpareThreads", "MaxSpareThreads"),
+    "mp": ("StartServers", "MaxSpareServers", "MaxRequestWorkers"),
+    "amped": ("MaxHelpers",),
+    "hybrid": ("ThreadsPerChild",),
+    "proactor": ("IoWorkers",),
 }
 
 NGINX = """\
@@ -178,7 +178,6 @@ class Server:
     def weir(self, setting, fields):
         prefix = self.program.parent.parent
         has_status = (prefix / "lib/weir/modules/mod_status.so").exists()
-        pool = WEIR_POOLS.get(self.name, "") if setting.pool else ""
         text = WEIR.format(
             **fields, prefix=prefix, mpm=self.name,
             accept_limit=setting.accept_limit,
@@ -189,9 +188,16 @@ class Server:
                    else f"Processes {setting.processes}\n",
             log=f'CustomLog "{setting.run}/access.log" combined\n'
                 if setting.log else "",
-            pool=pool.format(size=setting.pool))
+            pool=self.pool_section(setting.pool))
         return text, "weir.conf", [str(self.program), "-D", "FOREGROUND",
                                    "-f"]
+
+    def pool_section(self, size):
+        """Directives that make a pool so large; of 0 none."""
+        names = [name for name in WEIR_POOLS.get(self.name, ())
+                 if name in directives_of(self.program, self.name)]
+        lines = "".join(f"    {name} {size}\n" for name in names)
+        return f"<MPM {self.name}>\n{lines}</MPM>\n" if size and names else ""
 
     def nginx(self, setting, fields):
         text = NGINX.format(
@@ -230,6 +236,15 @@ class Server:
             log=f'server.modules = ("mod_accesslog")\naccesslog.filename = '
                 f'"{setting.run}/access.log"\n' if setting.log else "")
         return text, "lighttpd.conf", [str(self.program), "-D", "-f"]
+
+
+@functools.lru_cache
+def directives_of(program, mpm):
+    """Names of the directives that weir has under an MPM."""
+    listed = subprocess.run([program, "-m", mpm, "-L"], check=False,
+                            stdout=subprocess.PIPE, text=True,
+                            stdin=subprocess.DEVNULL)
+    return frozenset(re.findall(r"^(\w+)", listed.stdout, re.M))
 
 
 def find_peer(name):

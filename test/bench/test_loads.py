@@ -1,6 +1,9 @@
 """What is read of what load generators print, and of strace's table."""
 
 import json
+import os
+import threading
+import time
 
 import pytest
 from weircompare import experiment, loads, measures
@@ -96,3 +99,22 @@ def test_the_sweep_stands_where_it_is_asked_for():
     assert line[line.index("-b") + 1] == "8000"
     assert line[line.index("-d") + 1] == "3.5"
     assert "-r" not in line
+
+
+def test_processor_time_of_threads_that_have_ended_counts():
+    def work():
+        end = time.thread_time() + 0.2
+        while time.thread_time() < end:
+            pass
+
+    before = measures.cpu_ns(os.getpid())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert measures.cpu_ns(os.getpid()) - before >= 200000000
+    assert measures.cpu_ns(1 << 22) == 0  # no such process
+
+
+def test_who_has_ended_takes_nothing_away():
+    assert measures.grown({"a": [5, 1], "b": [9, 9]},
+                          {"a": [7, 1], "c": [3, 2]}) == [5, 2]
