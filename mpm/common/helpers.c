@@ -21,6 +21,7 @@
 /* After none could be had, or so many died that the next ones would, too. */
 #define START_PAUSE   (100 * WR_MS)
 #define STILLBORN_MAX 8
+#define SHORT_LIFE    WR_SEC
 #define LOG_PAUSE     (10 * WR_SEC)
 
 typedef struct helper_pool helper_pool;
@@ -32,6 +33,7 @@ typedef struct helper {
     struct helper *next; /**< among those idle, or without anybody */
     wr_op *op;           /**< at work on it; or NULL */
     bool has_answered;
+    int64_t started_ns;
     int fd;       /**< process */
     sem_t called; /**< thread: there is an op, or (NULL) it is to end */
 } helper;
@@ -192,6 +194,7 @@ static bool start(helper_pool *p)
     p->free = one->next;
     p->count++;
     one->has_answered = false;
+    one->started_ns = h->loop->self->now_ns;
     wr_count(h->loop->self, WR_N_HELPERS, 1);
     put_idle(one);
     return true;
@@ -201,6 +204,7 @@ static bool start(helper_pool *p)
 static wr_op *bury(helper *one)
 {
     helper_pool *p = one->pool;
+    int64_t now = p->owner->loop->self->now_ns;
     wr_op *op = one->op;
 
     close_process(one);
@@ -210,8 +214,9 @@ static wr_op *bury(helper *one)
             break;
         }
     }
-    if (op && !one->has_answered && ++p->stillborn > STILLBORN_MAX) {
-        p->paused_until = p->owner->loop->self->now_ns + START_PAUSE;
+    if (!one->has_answered && now - one->started_ns < SHORT_LIFE
+        && ++p->stillborn > STILLBORN_MAX) {
+        p->paused_until = now + START_PAUSE;
     }
     one->op = NULL;
     one->next = p->free;
@@ -354,6 +359,7 @@ void wr__helpers_on_other(wr__helpers *h, int number)
             try_again(&h->files, op);
         }
         dispatch(&h->files);
+        wr__helpers_start(h); /* as many as there are to be at least */
         return;
     }
     op = take_back(one);

@@ -22,6 +22,10 @@ Processes 3
 KeepAliveTimeout 30
 MaxKeepAliveRequests 0
 CacheRevalidate 1
+<MPM amped>
+    MinHelpers 2
+    MaxHelpers 2
+</MPM>
 """
 
 

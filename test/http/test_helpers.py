@@ -110,6 +110,17 @@ def test_no_more_than_the_most(weir):
     assert len(helpers(server)) == 4  # kept
 
 
+def test_there_are_always_the_least(weir):
+    server = weir(CONFIG)
+    server.allow_errors("helper . died")
+    wait_for(lambda: len(helpers(server)) == 2)
+    for _ in range(3):
+        before = helpers(server)
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: len(helpers(server)) == 2
+                 and before[0] not in helpers(server))
+
+
 @pytest.mark.parametrize("at_work", [True, False])
 def test_killed_helpers_are_replaced(weir, at_work):
     server = weir(CONFIG)
