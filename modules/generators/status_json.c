@@ -8,31 +8,55 @@
 
 #include "wr_version.h"
 
-/** Objects, arrays, and the commas between what is in them. */
+#include <apr_strings.h>
+
+/** Objects, arrays, and the commas between what is in them.  Thousands of rows
+ *  are many small pieces: they are gathered here, not in the brigade. */
 typedef struct json {
     apr_bucket_brigade *bb;
     bool is_first; /**< of what is open */
+    size_t len;
+    char text[APR_BUCKET_BUFF_SIZE];
 } json;
+
+static void flush(json *j)
+{
+    apr_brigade_write(j->bb, NULL, NULL, j->text, j->len);
+    j->len = 0;
+}
+
+static void put_char(json *j, char c)
+{
+    if (j->len == sizeof(j->text)) {
+        flush(j);
+    }
+    j->text[j->len++] = c;
+}
 
 static void put(json *j, const char *text)
 {
-    apr_brigade_puts(j->bb, NULL, NULL, text);
+    for (; *text; text++) {
+        put_char(j, *text);
+    }
 }
 
 static void put_string(json *j, const char *text)
 {
-    put(j, "\"");
+    put_char(j, '"');
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
-            apr_brigade_printf(j->bb, NULL, NULL, "\\u%04x", c);
+            char escaped[8];
+
+            apr_snprintf(escaped, sizeof(escaped), "\\u%04x", c);
+            put(j, escaped);
         }
         else {
-            apr_brigade_putc(j->bb, NULL, NULL, (char)c);
+            put_char(j, (char)c);
         }
     }
-    put(j, "\"");
+    put_char(j, '"');
 }
 
 static void separate(json *j)
@@ -50,9 +74,11 @@ static void put_key(json *j, const char *key)
 
 static void put_number(json *j, const char *key, int64_t value)
 {
+    char text[24];
+
     put_key(j, key);
-    apr_brigade_printf(j->bb, NULL, NULL, "%" APR_INT64_T_FMT,
-                       (apr_int64_t)value);
+    apr_snprintf(text, sizeof(text), "%" APR_INT64_T_FMT, (apr_int64_t)value);
+    put(j, text);
 }
 
 static void put_text(json *j, const char *key, const char *value)
@@ -222,6 +248,7 @@ static void show(const wr__status *s, apr_bucket_brigade *bb)
     put_infos(&j, "counter_infos", s->counters, WR_N_COUNT);
     put_infos(&j, "usage_infos", wr__usage_infos, WR__U_COUNT);
     end(&j, "}\n");
+    flush(&j);
 }
 
 const wr__status_form wr__status_json = {
