@@ -56,6 +56,7 @@ enum {
     WR_POST_EVENT = 2,  /**< an end became ready (see wr_end.ready) */
     WR_POST_TIMER = 4,  /**< the deadline was reached, or may have been */
     WR_POST_STOP = 8,   /**< the child stops: close without delay */
+    WR_POST_ROOM = 16,  /**< room is needed: close, if that cuts nothing off */
     WR_POST_OP = 256    /**< one op was finished */
 };
 
@@ -113,6 +114,12 @@ WR_API wr_conn *wr_conn_create(wr_thread *self, int fd,
  * @thread the owner's.
  */
 WR_API wr_want wr_conn_step(wr_conn *c, wr_thread *self);
+
+/** Is it kept for a next request, of which nothing has been read?  Owner. */
+static inline bool wr_conn_is_kept(const wr_conn *c)
+{
+    return !c->kit && c->served > 0;
+}
 
 /** Is a wanted bit of any end ready, so that wr_conn_io() has work?  Owner. */
 WR_API bool wr_conn_ready(const wr_conn *c);

@@ -8,6 +8,7 @@ mpm_common_sources = \
     mpm/common/poller.c \
     mpm/common/pool_size.c \
     mpm/common/queue.c \
+    mpm/common/room.c \
     mpm/common/serve.c \
     mpm/common/threads.c \
     mpm/common/timers.c \

@@ -148,6 +148,11 @@ static int live(const wr__child_options *options)
         status = wr__child_serve(child);
     }
     close_ears();
+    if (child != NULL && atomic_load(&child->connections) > 0) {
+        /* It has failed in the midst of serving: nothing is in an order in
+         * which it could be taken apart. */
+        return status;
+    }
     if (child != NULL) {
         wr__child_destroy(child);
     }

@@ -686,7 +686,9 @@ static const wr_command commands[] = {
      .args = "number",
      .preset = "0",
      .help = "Open connections of one process; 0: as many as it may have "
-             "descriptors, less 64."},
+             "descriptors, less 64.  Where no thread waits for a connection, "
+             "one that is kept for a next request makes room for a new one: "
+             "the one idle for longest."},
     {.name = "AcceptLimit",
      .run = wr_set_int,
      .context = WR_IN_GLOBAL,

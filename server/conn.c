@@ -67,6 +67,10 @@ static void take_posts(wr_conn *c, wr_thread *self)
     if (bits & WR_POST_STOP) {
         c->flags |= WR__CONN_BROKEN | WR__CONN_STOPPING;
     }
+    if ((bits & WR_POST_ROOM) && wr_conn_is_kept(c)
+        && wr__end_is_silent(c->ends)) {
+        c->flags |= WR__CONN_BROKEN;
+    }
     if ((bits & WR_POST_TIMER) && c->deadline <= self->now_ns) {
         c->deadline = WR_NEVER;
         c->protocol->timeout(c, self);

@@ -56,6 +56,8 @@ void wr__conn_remove_end(wr_end *e);
  *  that more is wanted, or not. */
 void wr__stream_pull(wr_end *client);
 
+/** Has nothing come that was not received? */
+bool wr__end_is_silent(const wr_end *e);
 /** Does the output begin with an object that is still to be computed? */
 bool wr__end_must_compute(const wr_end *e);
 /** Compute a piece of it.  @return WR_IO_DONE, _CALL (an op was asked for, or

@@ -178,6 +178,14 @@ static void fill(wr_end *e, wr_thread *self)
     }
 }
 
+bool wr__end_is_silent(const wr_end *e)
+{
+    char byte;
+
+    return recv(e->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0
+           && errno == EAGAIN;
+}
+
 /* Output. */
 
 bool wr__end_has_output(const wr_end *e)

@@ -15,6 +15,12 @@
 #define LOG_PAUSE   (10 * WR_SEC)
 #define SPARE_SHIFT 4 /* full: wait until 1/16 of the connections is free */
 
+static bool may_accept(const wr__acceptor *a)
+{
+    return !a->is_closed && !a->is_held && !a->paused_until
+           && wr_child_state(a->child) == WR_CHILD_RUNNING;
+}
+
 bool wr__acceptor_open(wr__acceptor *a, int64_t now)
 {
     int open =
@@ -24,14 +30,34 @@ bool wr__acceptor_open(wr__acceptor *a, int64_t now)
     if (open >= max) {
         a->is_full = true;
     }
-    else if (open < max - (max >> SPARE_SHIFT)) {
+    else if (a->makes_room || open < max - (max >> SPARE_SHIFT)) {
         a->is_full = false;
     }
     if (a->paused_until <= now) {
         a->paused_until = 0;
     }
-    return !a->is_closed && !a->is_held && !a->is_full && !a->paused_until
-           && wr_child_state(a->child) == WR_CHILD_RUNNING;
+    if (!a->is_full || a->full_until <= now) {
+        a->full_until = 0;
+    }
+    return may_accept(a) && !a->is_full;
+}
+
+bool wr__acceptor_waits(const wr__acceptor *a, int64_t now)
+{
+    return a->makes_room && may_accept(a) && a->is_full && a->full_until <= now;
+}
+
+void wr__acceptor_give_up(wr__acceptor *a, int64_t now)
+{
+    a->full_until = now + PAUSE;
+}
+
+int64_t wr__acceptor_resumes(const wr__acceptor *a)
+{
+    int64_t until =
+        a->paused_until > a->full_until ? a->paused_until : a->full_until;
+
+    return until ? until : WR_NEVER;
 }
 
 bool wr__accept_failed(wr__acceptor *a, wr_thread *self,

@@ -15,6 +15,9 @@ typedef struct wr__acceptor {
     bool is_closed;       /**< the child drains; the MPM sets it */
     bool is_held;         /**< there is no room for what new ones would bring;
                                the MPM sets it */
+    bool makes_room;      /**< kept connections go when it is full; set by the
+                               MPM, see wr__acceptor_waits() */
+    int64_t full_until;   /**< full, and none can go: so long */
     bool is_full;         /**< until some connections have gone */
     int64_t paused_until; /**< the system had no room for another; or 0 */
     int64_t quiet_until;  /**< that is not logged again before */
@@ -24,11 +27,14 @@ typedef struct wr__acceptor {
  *  connection has been closed or at paused_until. */
 bool wr__acceptor_open(wr__acceptor *a, int64_t now);
 
+/** Is it not open only since it is full, but listeners are to be watched, since
+ *  room can be made for those who come? */
+bool wr__acceptor_waits(const wr__acceptor *a, int64_t now);
+/** It is full, somebody has come, and no room could be made. */
+void wr__acceptor_give_up(wr__acceptor *a, int64_t now);
+
 /** When a pause ends, or WR_NEVER. */
-static inline int64_t wr__acceptor_resumes(const wr__acceptor *a)
-{
-    return a->paused_until ? a->paused_until : WR_NEVER;
-}
+int64_t wr__acceptor_resumes(const wr__acceptor *a);
 
 /** Accept a connection.  NULL: none is there, or the acceptor isn't open. */
 wr_conn *wr__accept(wr__acceptor *a, wr_thread *self, wr_listener *listener);

@@ -3,6 +3,8 @@
  */
 #include "loop.h"
 
+#include "room.h"
+
 #include "wr_board.h"
 
 /* When a deadline has passed while another thread owned the connection. */
@@ -27,8 +29,32 @@ bool wr__loop_close(wr__loop *l, wr_conn *c)
     return wr_conn_close(c, l->self);
 }
 
+static void carry_for_room(void *arg, wr_conn *c)
+{
+    wr__loop *l = arg;
+
+    l->calls->carry(l, c);
+}
+
+/** Somebody has come, and there are as many as may be. */
+static void make_room(wr__loop *l)
+{
+    wr__room room = {.timers = &l->timers,
+                     .is_shared = l->calls->is_shared,
+                     .carry = carry_for_room,
+                     .arg = l};
+
+    if (!wr__room_make(&room)) {
+        wr__acceptor_give_up(&l->acceptor, l->self->now_ns);
+    }
+}
+
 static void on_listener(wr__loop *l, wr_listener *listener)
 {
+    if (!wr__acceptor_open(&l->acceptor, l->self->now_ns)
+        && l->acceptor.is_full) {
+        make_room(l);
+    }
     for (int i = 0; i < l->child->accept_limit; i++) {
         wr_conn *c = wr__accept(&l->acceptor, l->self, listener);
 
@@ -190,7 +216,8 @@ static apr_status_t wait_for_events(wr__loop *l)
     bool is_open = wr__acceptor_open(&l->acceptor, now);
     int64_t until = wr__timers_next(&l->timers);
     int64_t resumes = wr__acceptor_resumes(&l->acceptor);
-    apr_status_t rv = wr__poller_listen(l->poller, is_open);
+    apr_status_t rv = wr__poller_listen(
+        l->poller, is_open || wr__acceptor_waits(&l->acceptor, now));
 
     if (rv == APR_SUCCESS) {
         until = until < resumes ? until : resumes;
@@ -223,6 +250,7 @@ apr_status_t wr__loop_init(wr__loop *l, wr_child *child,
     l->child = child;
     l->arg = arg;
     l->acceptor.child = child;
+    l->acceptor.makes_room = true;
     l->wake_ns = WR_NEVER;
     wr__timers_init(&l->timers, child->max_connections, child->pool);
     if (rv == APR_SUCCESS && has_inbox(l)) {

@@ -105,6 +105,12 @@ void wr__timers_remove(wr__timers *t, wr_conn *c)
     }
 }
 
+wr_conn *wr__timers_first(const wr__timers *t, int64_t *when)
+{
+    *when = wr__timers_next(t);
+    return t->count ? t->heap[1].conn : NULL;
+}
+
 int64_t wr__timers_next(const wr__timers *t)
 {
     return t->count ? t->heap[1].when : WR_NEVER;

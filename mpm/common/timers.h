@@ -51,6 +51,8 @@ static inline void wr__timers_follow(wr__timers *t, wr_conn *c)
 /** The connection has no entry any more.  Before it is closed. */
 void wr__timers_remove(wr__timers *t, wr_conn *c);
 
+/** The entry that fires next: its connection, and when; or NULL. */
+wr_conn *wr__timers_first(const wr__timers *t, int64_t *when);
 /** When the next entry fires, or WR_NEVER. */
 int64_t wr__timers_next(const wr__timers *t);
 /** Take out one entry that is due at @a now: its connection, or NULL. */
