@@ -9,7 +9,8 @@ A term is a number, or a server and a measure, with a factor before it if
 wanted; a server alone stands for the claim's own measure.  `each` stands for
 each of the servers that the claim names; the claim holds if it does for all.
 `within spread` lets a comparison also hold where the two are equal within the
-noise: their spread over the repetitions, or 5 %, whichever is more.
+noise: their spread over the repetitions, or 5 %, whichever is more.  Where that
+is over 25 %, nothing is decided by it.
 
 Two servers are compared by the median of their ratios within each repetition,
 so that a machine whose speed drifts misleads as little as it can.
@@ -26,8 +27,8 @@ TOKEN = re.compile(r"\s*(>=|<=|>|<|\*|[0-9]+(?:\.[0-9]+)?"
 SUFFIX = re.compile(r"\s+within\s+spread\s*$")
 OPPOSITE = {">=": "<=", "<=": ">=", ">": "<", "<": ">"}
 
-HOLDS, EQUAL, FAILS, UNKNOWN = ("holds", "holds within the spread",
-                                "does not hold", "not measured")
+HOLDS, EQUAL, FAILS = "holds", "holds within the spread", "does not hold"
+NOISY, UNKNOWN = "undecided, it scatters too much", "not measured"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ def judge(predicate, values, each=()):
     verdicts = [judge_one(predicate, values, server) for server in each]
     details = [line for v in verdicts for line in v.details]
     measured = [v.verdict for v in verdicts if v.verdict != UNKNOWN]
-    for worst in (FAILS, EQUAL, HOLDS):
+    for worst in (FAILS, NOISY, EQUAL, HOLDS):
         if worst in measured:
             return Verdict(worst, details)
     return Verdict(UNKNOWN, details or ["none of these servers was measured"])
@@ -128,7 +129,7 @@ def judge_one(predicate, values, each):
     verdicts = [compare(left, operator, right, predicate.within_spread,
                         values, each) for left, operator, right in pairs]
     details = [line for _, line in verdicts]
-    for worst in (UNKNOWN, FAILS, EQUAL):
+    for worst in (UNKNOWN, FAILS, NOISY, EQUAL):
         if worst in [v for v, _ in verdicts]:
             return Verdict(worst, details)
     return Verdict(HOLDS, details)
@@ -182,9 +183,7 @@ def compare_servers(above, operator, below, within_spread, names):
     ratio, noise = stats.median(ratios), stats.noise(a, b)
     line = (f"{names[0]} / {names[1]} = {figure(ratio)} "
             f"({figure(min(ratios))} to {figure(max(ratios))})")
-    if fulfils(ratio, operator, 1):
-        equal = within_spread and abs(ratio - 1) <= noise
-        return (EQUAL if equal else HOLDS), line
     if within_spread and abs(ratio - 1) <= noise:
-        return EQUAL, f"{line}, noise {noise:.0%}"
-    return FAILS, line
+        return (EQUAL if noise <= stats.NOISE_LIMIT else NOISY), \
+            f"{line}, noise {noise:.0%}"
+    return (HOLDS if fulfils(ratio, operator, 1) else FAILS), line

@@ -47,7 +47,7 @@ details { margin: .5rem 0; } summary { cursor: pointer; }
   details > *:not(summary) { display: none; } .wide { overflow: visible; } }
 """
 SIGNS = {claims.HOLDS: "holds", claims.EQUAL: "holds", claims.FAILS: "fails",
-         claims.UNKNOWN: "unknown"}
+         claims.NOISY: "unknown", claims.UNKNOWN: "unknown"}
 NAMES = {
     "rate": "requests/s", "cpu_us": "CPU us/request", "pss_mib": "PSS, MiB",
     "switches": "switches/request", "served": "answered share",

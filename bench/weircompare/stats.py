@@ -5,6 +5,8 @@ import statistics
 # What is closer than this is equal, however quiet the repetitions were: the
 # speed of a machine drifts by as much between two of them.
 NOISE_FLOOR = 0.05
+# What scatters by more than this says nothing of what is equal.
+NOISE_LIMIT = 0.25
 
 
 def median(values):

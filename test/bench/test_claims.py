@@ -12,6 +12,7 @@ MEASURED = {
     ("mt", "p90"): {0: 3, 1: 2, 2: 4},
     ("mt", "errors"): {0: 0, 1: 0, 2: 0},
     ("sped", "errors"): {0: 0, 1: 3, 2: 5},
+    ("wild", "rate"): {0: 40, 1: 101, 2: 160},
 }
 
 
@@ -32,6 +33,10 @@ def judge(text, each=(), measure="rate"):
     ("amped >= sped", claims.FAILS),
     ("sped >= amped >= mt within spread", claims.EQUAL),
     ("sped >= amped >= mp", claims.UNKNOWN),
+    ("sped >= wild within spread", claims.NOISY),
+    ("wild >= sped within spread", claims.NOISY),
+    ("sped >= wild >= 5 * mt within spread", claims.FAILS),
+    ("wild >= 0.9 * mt", claims.HOLDS),
     ("sped.p90 >= 50 * mt.p90", claims.HOLDS),
     ("mt.p90 < 5", claims.HOLDS),
     ("5 > mt.p90", claims.HOLDS),
