@@ -15,6 +15,7 @@
 #include <apr_pools.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 /** What a core may know of an MPM. */
 enum {
@@ -68,6 +69,21 @@ struct wr_mpm {
     /** Serve until wr_child_state() says stop, or drain and none is left. */
     apr_status_t (*serve)(wr_child *child);
 };
+
+/** A row of an MPM's table of directives, for a field of its configuration. */
+#define WR_MPM_COMMAND(NAME, SET, ARGS, TYPE, FIELD, MIN, MAX, PRESET, HELP) \
+    {                                                                        \
+        .name = NAME, .run = SET, .context = WR_IN_MPM, .min_args = 1,       \
+        .max_args = 1, .args = ARGS, .help = HELP, .preset = PRESET,         \
+        .offset = offsetof(TYPE, FIELD), .min = MIN, .max = MAX,             \
+    }
+/** A whole number: int. */
+#define WR_MPM_NUMBER(NAME, TYPE, FIELD, MIN, MAX, PRESET, HELP)              \
+    WR_MPM_COMMAND(NAME, wr_set_int, "number", TYPE, FIELD, MIN, MAX, PRESET, \
+                   HELP)
+/** On or off: int. */
+#define WR_MPM_FLAG(NAME, TYPE, FIELD, PRESET, HELP) \
+    WR_MPM_COMMAND(NAME, wr_set_flag, "on|off", TYPE, FIELD, 0, 0, PRESET, HELP)
 
 /** An address that is listened on. */
 struct wr_listener {
@@ -138,5 +154,23 @@ WR_API wr_child_phase wr_child_state(const wr_child *child);
 /** The child can't go on (a loop's poll failed): log, then stop it.  Any
  *  thread. */
 WR_API void wr_child_fail(wr_child *child, const char *what, int error);
+
+/**
+ * Fork a process for a connection that the calling one has accepted.  In the
+ * new process the child and @a self are its own: signals and failures are told
+ * to it alone, log lines and counters have a place of their own, the listeners
+ * are closed.  It ends by returning from serve().
+ *
+ * For MPMs with WR_MPM_PROCESS.  Who forks tells those it has forked when it is
+ * drained (SIGUSR1) or stopped (SIGTERM), and reaps them.
+ *
+ * @thread the child's only one; its @a self.
+ * @return as fork(): the new process's id; 0 in the new process; -1 and errno.
+ */
+WR_API pid_t wr_child_fork(wr_child *child, wr_thread *self, const char *role);
+
+/** A process forked so has ended, as waitpid() said: if not in order, save the
+ *  lines it has logged, and say so. */
+WR_API void wr_child_reaped(pid_t pid, int status);
 
 #endif

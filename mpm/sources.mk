@@ -3,6 +3,7 @@
 mpm_common_sources = \
     mpm/common/accept.c \
     mpm/common/dispatch.c \
+    mpm/common/forks.c \
     mpm/common/helpers.c \
     mpm/common/loop.c \
     mpm/common/poller.c \
@@ -18,6 +19,11 @@ libmpm_la_SOURCES = $(mpm_common_sources)
 noinst_LTLIBRARIES += libmpm.la
 
 mpms =
+
+mpms += mpm/mp/mod_mpm_mp.la
+mpm_mp_sources = mpm/mp/mpm_mp.c
+mpm_mp_mod_mpm_mp_la_SOURCES = $(mpm_mp_sources)
+mpm_mp_mod_mpm_mp_la_LIBADD = libmpm.la
 
 mpms += mpm/mt/mod_mpm_mt.la
 mpm_mt_sources = mpm/mt/mpm_mt.c

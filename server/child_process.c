@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static wr_child *signalled_child; /* whom the signals are for; set once */
@@ -178,6 +179,19 @@ pid_t wr__child_process_fork(const wr__child_options *options)
     }
     die_with_parent(parent);
     exit(live(options));
+}
+
+void wr__child_log_death(pid_t pid, int status)
+{
+    if (WIFSIGNALED(status)) {
+        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld died: %s (signal %d)%s",
+                     (long)pid, strsignal(WTERMSIG(status)), WTERMSIG(status),
+                     WCOREDUMP(status) ? ", core dumped" : "");
+    }
+    else {
+        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld ended with status %d",
+                     (long)pid, WEXITSTATUS(status));
+    }
 }
 
 int wr__child_process_single(const wr__child_options *options)

@@ -37,6 +37,9 @@ typedef struct wr__child_options {
  */
 pid_t wr__child_process_fork(const wr__child_options *options);
 
+/** A serving process has not ended as it should: say so in the error log. */
+void wr__child_log_death(pid_t pid, int status);
+
 /**
  * Serve in the calling process until SIGINT, SIGTERM or SIGUSR1.  For the
  * debugger.

@@ -16,13 +16,13 @@
 #include "wr_log.h"
 
 #include "board.h"
+#include "generation_spawner.h"
 #include "log_ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -328,13 +328,13 @@ static void make_more(wr__children *c)
     c->rate = c->rate * 2 < RATE_MAX ? c->rate * 2 : RATE_MAX;
 }
 
-/* Said once, until there are idle ones enough again. */
+/* Said once, until there was less to do for a while. */
 static void say_if_full(wr__children *c, int idle)
 {
-    if (idle >= c->scale.min_spare) {
+    if (wr__children_count(c) - idle <= c->scale.max / 2) {
         c->was_full = false;
     }
-    else if (idle == 0 && !c->was_full && find_free(c) == NULL) {
+    if (idle == 0 && !c->was_full && find_free(c) == NULL) {
         c->was_full = true;
         wr_log_error(NULL, WR_LOG_NOTICE, 0,
                      "all %d processes are busy, and there may be no more "
@@ -386,19 +386,6 @@ int64_t wr__children_due(const wr__children *c)
 
 /* Ends. */
 
-static void log_death(pid_t pid, int status)
-{
-    if (WIFSIGNALED(status)) {
-        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld died: %s (signal %d)%s",
-                     (long)pid, strsignal(WTERMSIG(status)), WTERMSIG(status),
-                     WCOREDUMP(status) ? ", core dumped" : "");
-    }
-    else {
-        wr_log_error(NULL, WR_LOG_ERROR, 0, "child %ld ended with status %d",
-                     (long)pid, WEXITSTATUS(status));
-    }
-}
-
 /* A full pipe may have taken its last note. */
 static bool ended_as_told(const wr__children *c, const place *p, int status)
 {
@@ -427,6 +414,22 @@ static void fill_again(const wr__children *c, place *p, bool died)
     }
 }
 
+/* What a child has forked, or the spawner, and left by dying first, comes to us
+ * to be reaped (PR_SET_CHILD_SUBREAPER).  That death was logged. */
+static void reap_orphans(wr__children *c)
+{
+    siginfo_t ended = {.si_pid = 0};
+
+    while (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0
+           && ended.si_pid != 0 && !wr__spawner_is(ended.si_pid)
+           && find_child(c, ended.si_pid) == NULL) {
+        waitpid(ended.si_pid, NULL, WNOHANG);
+        wr__log_reap(ended.si_pid);
+        wr__board_reap(ended.si_pid);
+        ended.si_pid = 0;
+    }
+}
+
 int wr__children_reap(wr__children *c)
 {
     int deaths = 0;
@@ -439,7 +442,7 @@ int wr__children_reap(wr__children *c)
             wr__log_reap(p->pid);
             wr__board_reap(p->pid);
             if (died) {
-                log_death(p->pid, status);
+                wr__child_log_death(p->pid, status);
                 deaths++;
             }
             p->pid = 0;
@@ -447,6 +450,7 @@ int wr__children_reap(wr__children *c)
             fill_again(c, p, died);
         }
     }
+    reap_orphans(c);
     return deaths;
 }
 

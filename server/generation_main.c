@@ -366,6 +366,7 @@ static void begin_life(const wr__generation_options *options)
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what children fork */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != options->master) {
         _exit(EXIT_FAILURE); /* the master died before that */

@@ -245,6 +245,11 @@ int wr__spawner_fd(void)
     return channel;
 }
 
+bool wr__spawner_is(pid_t pid)
+{
+    return channel >= 0 && pid == spawner_pid;
+}
+
 void wr__spawner_forget(void)
 {
     if (channel >= 0) {

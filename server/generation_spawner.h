@@ -63,6 +63,9 @@ bool wr__spawner_is_missed(void);
 /** Readable when there is something to read; -1: no spawner. */
 int wr__spawner_fd(void);
 
+/** Is that the spawner, dead perhaps?  wr__spawner_finish() reaps it. */
+bool wr__spawner_is(pid_t pid);
+
 /** In a process forked from this one: let go of it. */
 void wr__spawner_forget(void);
 

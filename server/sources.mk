@@ -6,6 +6,7 @@ server_sources = \
     server/cache.c \
     server/channel.c \
     server/child.c \
+    server/child_fork.c \
     server/child_helper.c \
     server/child_process.c \
     server/compute.c \

@@ -16,20 +16,27 @@
 wr_thread *wr_thread_init(wr_child *child, const char *role)
 {
     wr_thread *self = calloc(1, sizeof(*self) + sizeof(*self->core));
-    char name[16];
 
     if (!self) {
         abort();
     }
     self->core = (struct wr_thread_core *)(self + 1);
     self->child = child;
+    wr__thread_claim(self, role);
+    wr_thread_tick(self);
+    return self;
+}
+
+void wr__thread_claim(wr_thread *self, const char *role)
+{
+    char name[16];
+
     apr_cpystrn(self->role, role, sizeof(self->role));
     apr_snprintf(name, sizeof(name), "weir:%s", role);
     prctl(PR_SET_NAME, name);
     self->core->log_slot = wr__log_slot_claim();
-    self->row = wr__board_claim(child->mpm->name, child->core->index, role);
-    wr_thread_tick(self);
-    return self;
+    self->row =
+        wr__board_claim(self->child->mpm->name, self->child->core->index, role);
 }
 
 void wr_thread_finish(wr_thread *self)

@@ -26,6 +26,10 @@ int64_t wr__clock(void);
  */
 void wr__thread_blocked(wr_thread *self, int64_t since_ns, int64_t least_ns);
 
+/** In the calling thread: take a name, a slot of the log rings, and a row of
+ *  the scoreboard.  What it had is forgotten, not given back. */
+void wr__thread_claim(wr_thread *self, const char *role);
+
 /** The time as a Date field has it; made once a second. */
 const char *wr__thread_date(wr_thread *self);
 #define WR__DATE_LEN 29

@@ -91,6 +91,7 @@ check_LIBRARIES = libcontract.a libcommon.a
 contract_cppflags = $(AM_CPPFLAGS) -iquote $(top_srcdir)/mpm/common \
     -Dmpm_amped_module=contract_module \
     -Dmpm_hybrid_module=contract_module \
+    -Dmpm_mp_module=contract_module \
     -Dmpm_mt_module=contract_module \
     -Dmpm_proactor_module=contract_module \
     -Dmpm_sped_module=contract_module
@@ -126,11 +127,31 @@ test_mpm_contract_hybrid_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_hybrid_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_hybrid_LDADD = $(contract_ldadd)
 
+contract_tests += test/mpm/contract_mp
+test_mpm_contract_mp_SOURCES = $(mpm_mp_sources)
+test_mpm_contract_mp_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_mp_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_mp_LDADD = $(contract_ldadd)
+
+contract_tests += test/mpm/contract_mp_fork
+test_mpm_contract_mp_fork_SOURCES = $(mpm_mp_sources) \
+    test/mpm/variant_fork.c
+test_mpm_contract_mp_fork_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_mp_fork_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_mp_fork_LDADD = $(contract_ldadd)
+
 contract_tests += test/mpm/contract_mt
 test_mpm_contract_mt_SOURCES = $(mpm_mt_sources)
 test_mpm_contract_mt_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_mt_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_mt_LDADD = $(contract_ldadd)
+
+contract_tests += test/mpm/contract_mt_apart
+test_mpm_contract_mt_apart_SOURCES = $(mpm_mt_sources) \
+    test/mpm/variant_apart.c
+test_mpm_contract_mt_apart_CPPFLAGS = $(contract_cppflags)
+test_mpm_contract_mt_apart_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_mt_apart_LDADD = $(contract_ldadd)
 
 contract_tests += test/mpm/contract_sped
 test_mpm_contract_sped_SOURCES = $(mpm_sped_sources)

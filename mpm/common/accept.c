@@ -7,6 +7,8 @@
 
 #include "wr_log.h"
 
+#include "poller.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,23 +105,70 @@ wr_conn *wr__accepted(wr_thread *self, int fd, const wr_listener *listener,
     return c;
 }
 
+bool wr__accept_socket(wr__acceptor *a, wr_thread *self, wr_listener *listener,
+                       wr__socket *accepted)
+{
+    do {
+        accepted->listener = listener;
+        accepted->peer_len = sizeof(accepted->peer);
+        accepted->fd =
+            accept4(listener->fd, &accepted->peer.any, &accepted->peer_len,
+                    SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted->fd >= 0) {
+            return true;
+        }
+    } while (wr__accept_failed(a, self, listener, errno));
+    return false;
+}
+
+wr_conn *wr__accept_conn(wr_thread *self, const wr__socket *accepted)
+{
+    return wr__accepted(self, accepted->fd, accepted->listener,
+                        &accepted->peer.any, accepted->peer_len);
+}
+
 wr_conn *wr__accept(wr__acceptor *a, wr_thread *self, wr_listener *listener)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_storage space;
-    } peer;
+    wr__socket accepted;
 
-    while (wr__acceptor_open(a, self->now_ns)) {
-        socklen_t len = sizeof(peer);
-        int fd = accept4(listener->fd, &peer.any, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (!wr__acceptor_open(a, self->now_ns)
+        || !wr__accept_socket(a, self, listener, &accepted)) {
+        return NULL;
+    }
+    return wr__accept_conn(self, &accepted);
+}
 
-        if (fd >= 0) {
-            return wr__accepted(self, fd, listener, &peer.any, len);
-        }
-        if (!wr__accept_failed(a, self, listener, errno)) {
-            break;
+void wr__watch_init(wr__watch *w, wr_child *child, int other_fd)
+{
+    int count = child->listener_count;
+
+    w->child = child;
+    w->fds = apr_pcalloc(child->pool, (size_t)(2 + count) * sizeof(*w->fds));
+    w->fds[0] = (struct pollfd){.fd = child->drain_fd, .events = POLLIN};
+    w->fds[1] = (struct pollfd){.fd = other_fd, .events = POLLIN};
+    for (int i = 0; i < count; i++) {
+        w->fds[2 + i] =
+            (struct pollfd){.fd = child->listeners[i]->fd, .events = POLLIN};
+    }
+}
+
+wr_listener *wr__watch_wait(wr__watch *w, wr_thread *self, bool listens,
+                            int64_t until)
+{
+    int count = listens ? w->child->listener_count : 0;
+    int n =
+        poll(w->fds, 2 + (nfds_t)count, wr__poll_timeout(until, self->now_ns));
+
+    if (n < 0 && errno != EINTR) {
+        wr_child_fail(w->child, "waiting for connections", errno);
+    }
+    wr_thread_tick(self);
+    for (int i = 0; n > 0 && i < count; i++) {
+        int at = (w->next + i) % count;
+
+        if (w->fds[2 + at].revents) {
+            w->next = (at + 1) % count;
+            return w->child->listeners[at];
         }
     }
     return NULL;

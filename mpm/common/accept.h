@@ -10,6 +10,9 @@
 #include "wr_conn.h"
 #include "wr_mpm.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 typedef struct wr__acceptor {
     wr_child *child;
     bool is_closed;       /**< the child drains; the MPM sets it */
@@ -35,6 +38,43 @@ void wr__acceptor_give_up(wr__acceptor *a, int64_t now);
 
 /** When a pause ends, or WR_NEVER. */
 int64_t wr__acceptor_resumes(const wr__acceptor *a);
+
+/** A socket that was accepted, and of which no connection was made yet. */
+typedef struct wr__socket {
+    int fd;
+    wr_listener *listener;
+    socklen_t peer_len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage space;
+    } peer;
+} wr__socket;
+
+/** Accept a socket, even if the acceptor isn't open.  @return false: none is
+ *  there, or that failed, and the acceptor is paused. */
+bool wr__accept_socket(wr__acceptor *a, wr_thread *self, wr_listener *listener,
+                       wr__socket *accepted);
+/** Make a connection of it, or close it: NULL. */
+wr_conn *wr__accept_conn(wr_thread *self, const wr__socket *accepted);
+
+/** What a thread that waits for connections by poll() looks at. */
+typedef struct wr__watch {
+    wr_child *child;
+    struct pollfd *fds; /**< drain_fd, other_fd, the listeners */
+    int next;           /**< the listener that is looked at first */
+} wr__watch;
+
+/** @param other_fd whatever else it is to wake for; or -1. */
+void wr__watch_init(wr__watch *w, wr_child *child, int other_fd);
+/**
+ * Wait until a listener reports connections, other_fd is readable, the child
+ * drains, or @a until.
+ *
+ * @param listens false: the listeners are passed over.
+ * @return the listener; they take turns at being looked at first.
+ */
+wr_listener *wr__watch_wait(wr__watch *w, wr_thread *self, bool listens,
+                            int64_t until);
 
 /** Accept a connection.  NULL: none is there, or the acceptor isn't open. */
 wr_conn *wr__accept(wr__acceptor *a, wr_thread *self, wr_listener *listener);

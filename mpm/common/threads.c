@@ -162,9 +162,14 @@ apr_status_t wr__threads_start(wr__threads **threads, wr_child *child,
     if (rv == APR_SUCCESS) {
         rv = apr_thread_cond_create(&t->ended_one, pool);
     }
-    for (int i = 0; rv == APR_SUCCESS && i < options->count; i++) {
-        rv = wr__threads_add(t, options->arg);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
+    apr_thread_mutex_lock(t->mutex); /* the first may want to add some */
+    for (int i = 0; rv == APR_SUCCESS && i < options->count; i++) {
+        rv = add_member(t, options->arg);
+    }
+    apr_thread_mutex_unlock(t->mutex);
     return rv;
 }
 

@@ -74,6 +74,9 @@ CustomLog logs/access.log common
     SetHandler server-status
     Require local
 </Location>
+<MPM mp>
+    StartServers 10
+</MPM>
 <MPM mt>
     ThreadsPerChild 80
 </MPM>
@@ -159,6 +162,14 @@ def free_ports(count, host="127.0.0.1"):
     for sock in socks:
         sock.close()
     return ports
+
+
+def processes(mpm, count):
+    """Directives for so many processes that serve."""
+    if mpm == "mp":
+        return [f"StartServers {count}", "MinSpareServers 1",
+                f"MaxSpareServers {count}", f"MaxRequestWorkers {count}"]
+    return [f"Processes {count}"]
 
 
 LIBC = ctypes.CDLL(None)
@@ -270,8 +281,9 @@ class Weir:
 
     def wait_until_ready(self):
         end = time.monotonic() + START_DEADLINE
-        for address in self.addresses:
-            while not self.answers(address):
+        for is_so in [self.has_started, *(
+                lambda a=a: self.answers(a) for a in self.addresses)]:
+            while not is_so():
                 if self.process.poll() is not None:
                     return False
                 if time.monotonic() > end:
@@ -279,6 +291,12 @@ class Weir:
                     return False
                 time.sleep(0.02)
         return True
+
+    def has_started(self):
+        """All of it is there: one of several processes may answer earlier."""
+        if "PidFile weir.pid" not in self.conf.read_text():
+            return True
+        return (self.root / "weir.pid").exists()
 
     def answers(self, address):
         try:

@@ -28,7 +28,6 @@ NUMBERS = {variants.ONE: 1, variants.POOL: POOL, variants.NEVER: None}
 
 CONFIG = """
 LoadModule gate_module modules/mod_gate.so
-Processes 1
 Timeout 300
 KeepAliveTimeout 300
 CacheRevalidate 3600
@@ -36,6 +35,10 @@ SendBufferSize 32768
 <Directory "@WWW@/code">
     SetHandler gate
 </Directory>
+<MPM mp>
+    StartServers 3
+    MaxRequestWorkers 3
+</MPM>
 <MPM mt>
     ThreadsPerChild 3
 </MPM>

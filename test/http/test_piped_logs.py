@@ -248,7 +248,7 @@ def test_a_killed_program_is_replaced_and_no_line_is_lost(weir):
 
 
 def test_a_program_that_is_killed_again_and_again(weir):
-    """At most the line that it just held goes with it."""
+    """At most what it had read already, a buffer of it, goes with it."""
     server = with_keeper(weir(keeper(), start=False))
     server.allow_errors("log program .* died")
     seen = set()
@@ -262,7 +262,8 @@ def test_a_program_that_is_killed_again_and_again(weir):
     lines = server.access_lines(0, "piped.log")
     expected = server.access_lines(300)
     assert len(set(lines)) == len(lines)
-    assert len(set(expected) - set(lines)) <= 3
+    lost = set(expected) - set(lines)
+    assert sum(len(line) + 1 for line in lost) <= 3 * 4096
 
 
 def test_who_dies_at_once_is_not_started_at_once(weir):
@@ -281,9 +282,9 @@ def test_lines_of_a_dead_child_are_kept(weir):
     assert server.answers(server.address)  # a line follows its response
     spawner, = named(server, SPAWNER)
     generation = server.processes()[spawner][0]
-    child, = [pid for pid, (parent, _) in server.processes().items()
-              if parent == generation and pid != spawner]
-    os.kill(child, signal.SIGKILL)
+    for pid, (parent, _) in server.processes().items():
+        if parent == generation and pid != spawner:
+            os.kill(pid, signal.SIGKILL)
     server.access_lines(20, "piped.log")
     wait_for(lambda: server.answers(server.address))
     assert_same(stopped(server), 20)

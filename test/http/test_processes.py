@@ -3,6 +3,8 @@
 import re
 import subprocess
 
+import pytest
+
 import tree
 from conftest import free_ports, is_child, wait_for
 
@@ -18,17 +20,22 @@ def expect_quiet(server):
     assert not re.search("child .* (died|ended)", server.error_log())
 
 
-def test_a_child_leaves_after_its_connections(weir):
+@pytest.fixture
+def counts(variant):
+    """Who accepts also serves, and counts."""
+    if "ProcessPool off" in variant.directives:
+        pytest.skip("a process ends with its connection in any case")
+
+
+def test_a_child_leaves_after_its_connections(weir, counts):
     server = weir(extra="MaxConnectionsPerChild 5")
     seen = set()
-    for i in range(60):
+    for i in range(90):
         assert server.get(f"/hello.txt?{i}").body == tree.HELLO
         seen |= children(server)
-    assert len(seen) >= 5
-    wait_for(lambda: children(server) - seen or len(children(server)) <= 12)
+    assert len(seen) >= 15
     expect_quiet(server)
-    lines = server.access_lines(60)
-    assert len(lines) == 60  # none was lost with its process
+    assert len(server.access_lines(90)) == 90  # none went with its process
 
 
 def test_a_child_that_leaves_cuts_nobody_and_keeps_nobody_waiting(weir):
@@ -64,7 +71,8 @@ def test_one_connection_a_child(weir):
     assert "tried in" not in server.error_log()
 
 
-def test_a_child_that_leaves_is_not_waited_for_longer_than_the_limit(weir):
+def test_a_child_that_leaves_is_not_waited_for_longer_than_the_limit(
+        weir, counts):
     server = weir(extra="MaxConnectionsPerChild 1\n"
                         "GracefulShutdownTimeout 1\n"
                         "RequestReadTimeout header=300\n")

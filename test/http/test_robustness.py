@@ -61,7 +61,6 @@ def flood(server, first, rest):
 
 
 ONE = """
-Processes 1
 MaxKeepAliveRequests 0
 <MPM hybrid>
     ThreadsPerChild 1
@@ -93,7 +92,7 @@ def test_pipelined_flood_lets_others_go_on(weir):
 def test_nobody_without_an_address_is_served(weir):
     """A client that has gone before it is accepted may have no address any
     more: then nothing can be said of what it may ask."""
-    server = weir("Processes 1")
+    server = weir()
     stopped = list(server.children())
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)

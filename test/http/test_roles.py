@@ -22,7 +22,6 @@ SEND = ("sendto", "sendmsg", "write", "writev", "sendfile", "splice")
 OPEN = ("open", "openat", "openat2")
 
 CONFIG = """
-Processes 1
 KeepAliveTimeout 60
 <MPM mt>
     ThreadsPerChild 6
@@ -92,6 +91,22 @@ def who_accepts_answers(trace, port):
     assert threads_of(trace.calls, OPEN) <= set(accepted.values())
 
 
+def one_accepts_others_answer(trace, port):
+    """MP, MT without a pool: one does nothing but accept, and each connection is
+    another's, which is new."""
+    acceptors = threads_of(trace.calls, ACCEPT)
+    assert len(acceptors) == 1
+    by_connection = {}
+    for call in trace.to_clients:
+        if call.name in RECEIVE + SEND:
+            by_connection.setdefault(peer_port(call, port),
+                                     set()).add(call.thread)
+    assert len(by_connection) == 5
+    servers = [only for (only,) in by_connection.values()]
+    assert not acceptors & set(servers)
+    assert threads_of(trace.calls, OPEN) <= set(servers)
+
+
 def main_never_waits(trace, port):
     """AMPED: one thread does it all but what may wait for a disk, which helpers
     do, and nothing else.  It is the only one of its process, as long as helpers
@@ -140,7 +155,9 @@ def kernel_does_it(trace, port):
 
 ROLES = {"sped": one_thread_does_it_all, "mt": who_accepts_answers,
          "mp": who_accepts_answers, "amped": main_never_waits,
-         "hybrid": io_thread_shuffles, "proactor": kernel_does_it}
+         "hybrid": io_thread_shuffles, "proactor": kernel_does_it,
+         "mp-fork": one_accepts_others_answer,
+         "mt-apart": one_accepts_others_answer}
 
 
 def test_who_does_what(weir, install, variant, mpm):
@@ -157,7 +174,7 @@ def test_who_does_what(weir, install, variant, mpm):
     trace.variant = variant
     trace.to_clients = [call for call in trace.calls
                         if peer_port(call, server.port)]
-    ROLES[mpm](trace, server.port)
+    ROLES.get(variant.name, ROLES[mpm])(trace, server.port)
 
 
 READERS = 500

@@ -16,15 +16,18 @@ import pytest
 
 import tree
 import variants
-from conftest import wait_for
+from conftest import processes, wait_for
 from gate import Gates
 from load import GONE, Load
 from sleepers import wait_until_asleep
 
 THREE = """
-Processes 1
 Timeout 300
 KeepAliveTimeout 300
+<MPM mp>
+    StartServers 3
+    MaxRequestWorkers 3
+</MPM>
 <MPM mt>
     ThreadsPerChild 3
 </MPM>
@@ -46,8 +49,6 @@ def test_more_connections_than_places(weir, variant):
     said in the log, and each that leaves lets in the one that waits longest."""
     if variant.nature is None or variant.nature.idle != variants.POOL:
         pytest.skip("idle connections hold nothing")
-    if variant.mpm == "mt":
-        pytest.skip("not said yet")
     server = weir(THREE)
     inside = [ask(server) for _ in range(3)]
     for c in inside:
@@ -130,7 +131,7 @@ def no_descriptor(server):
 def test_no_descriptor_for_a_connection(weir, mpm):
     if mpm == "proactor":
         pytest.skip("the kernel has looked at the limit long before")
-    server = weir("Processes 1\nTimeout 300")
+    server = weir("Timeout 300")
     server.allow_errors("trying again from time to time")
     wait_until_asleep(server)
     with no_descriptor(server):
@@ -146,7 +147,7 @@ def test_no_descriptor_for_a_connection(weir, mpm):
 
 
 def test_no_descriptor_for_a_file(weir):
-    server = weir("Processes 1\nTimeout 300\nKeepAliveTimeout 300")
+    server = weir("Timeout 300\nKeepAliveTimeout 300")
     server.allow_errors("Too many open files")
     server.put("new", b"new")
     with ask(server) as c:
@@ -161,7 +162,7 @@ def test_no_descriptor_for_a_file(weir):
 
 def test_no_descriptor_for_a_file_that_was_waited_for(weir):
     """A helper may have opened it, and could not hand it over."""
-    server = weir("Processes 1\nTimeout 300\nKeepAliveTimeout 300")
+    server = weir("Timeout 300\nKeepAliveTimeout 300")
     server.allow_errors("Too many open files")
     with Gates() as gates, ask(server) as c:
         assert c.read_response().body == tree.HELLO
@@ -190,7 +191,7 @@ def test_no_more_memory(weir, install):
     what is answered is right."""
     if install.is_sanitized:
         pytest.skip("a sanitizer ends where there is no memory for it")
-    server = weir("Processes 1\nKeepAliveTimeout 300\nCacheMaxFile 8M\n"
+    server = weir("KeepAliveTimeout 300\nCacheMaxFile 8M\n"
                   "CacheSize 64M")
     server.allow_errors("Cannot allocate memory|died: Aborted")
     big = os.urandom(1 << 22)
@@ -212,9 +213,12 @@ def test_no_more_memory(weir, install):
 
 # Time.
 
-def test_stopped_and_continued(weir):
+def test_stopped_and_continued(weir, mpm):
     """Each time all calls that wait return early (EINTR), or late."""
-    server = weir("Processes 2\nKeepAliveTimeout 300\nMaxKeepAliveRequests 0")
+    # Where a connection takes a process, there are enough for all.
+    count = 2 if mpm != "mp" else 8
+    server = weir("\n".join([*processes(mpm, count), "KeepAliveTimeout 300",
+                             "MaxKeepAliveRequests 0"]))
     with Load(server) as load:
         for _ in range(100):
             pids = list(server.serving())

@@ -4,6 +4,7 @@ Each look at the status is a connection and a request as well, and is counted
 as such: by the look that follows.
 """
 
+import contextlib
 import html.parser
 import json
 import os
@@ -230,7 +231,8 @@ def test_a_killed_child_takes_its_gauges_with_it(weir):
                  == [1, 1, 1, 1, 0], what="all to be accepted")
         before = server.status()
         for pid in serving(server):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         wait_for(lambda: server.answers(server.address))
         after = settle(server)
     for name in ("requests", "connections", "bytes_sent", "bytes_received"):
@@ -274,7 +276,8 @@ def test_totals_go_on_over_a_reload(weir):
 def test_threads_and_processes_are_there(server):
     status = server.status()
     pids = {process["pid"] for process in status["processes"]}
-    assert pids <= set(server.children())
+    there = set(server.children())
+    assert all(pid in there for pid in pids if os.path.exists(f"/proc/{pid}"))
     assert status["threads"]
     for thread in status["threads"]:
         assert thread["pid"] in pids
@@ -284,9 +287,12 @@ def test_threads_and_processes_are_there(server):
         if usage is None:
             continue  # it has just ended
         assert all(value >= 0 for value in usage.values())
-        with open(f"/proc/{thread['pid']}/task/{thread['tid']}/comm",
-                  encoding="ascii") as f:
-            assert f.read().strip() == f"weir:{thread['role']}"[:15]
+        try:
+            with open(f"/proc/{thread['pid']}/task/{thread['tid']}/comm",
+                      encoding="ascii") as f:
+                assert f.read().strip() == f"weir:{thread['role']}"[:15]
+        except OSError:
+            continue  # likewise
     for process in status["processes"]:
         assert process["resident_bytes"] > 100000
     assert status["usage"]["cpu_ns"] > 0

@@ -198,7 +198,8 @@ def check_directives(count, page):
                    *TOP.glob("modules/*/mod_*.c"), *TOP.glob("mpm/*/*.c")):
         if source.exists() and source.parent.name != "examples":
             known |= set(re.findall(r'(?:\.name = (?="\w+",\s*\.run =)'
-                                    r'|NUMBER\()"(\w+)"',
+                                    r'|(?:NUMBER|COUNT|WR_MPM_[A-Z]+)\()'
+                                    r'"(\w+)"',
                                     source.read_text(encoding="utf-8")))
     shown = set(re.findall(r'<th scope="row" id="[\w-]+"><code>(?:&lt;)?(\w+)',
                            page.path.read_text(encoding="utf-8")))

@@ -47,6 +47,7 @@ typedef struct board {
     int threads;                 /**< for ThreadsPerChild */
     int refuse;                  /**< so many wr_conn_create() return NULL */
     _Atomic int accept_failures; /**< so many accept4() fail */
+    _Atomic int fork_failures;   /**< so many wr_child_fork() fail */
     int spare_descriptors; /**< so many are left to serve with; 0: plenty */
     int max_connections;   /**< 0: as many as the board has room for */
     _Atomic int refuse_helpers; /**< so many wr_helper_start() fail */

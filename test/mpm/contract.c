@@ -16,6 +16,7 @@
 #include "wr_module.h"
 
 #include <apr_general.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,8 @@ static bool blocks_alone(void)
             return false;
         }
     }
-    return has_trait(WR_MPM_THREADED) || !has_trait(WR_MPM_CALLS_INLINE);
+    return has_trait(WR_MPM_THREADED | WR_MPM_PROCESS)
+           || !has_trait(WR_MPM_CALLS_INLINE);
 }
 
 /* Bytes. */
@@ -855,6 +857,29 @@ static void test_failed_accept(void)
     server_end();
 }
 
+/** The system has no room for a process: the client waits, and is served. */
+static void test_failed_fork(void)
+{
+    client c;
+
+    if (!has_trait(WR_MPM_PROCESS)) {
+        driver_skip("it forks nothing");
+    }
+    the_board->fork_failures = 3;
+    server_start(mpm);
+    for (int i = 0; i < 2; i++) {
+        c = client_open("r1 w1");
+        client_send(&c, 1);
+        client_expect(&c, 1);
+        client_expect_end(&c);
+    }
+    the_board->fork_failures = INT_MAX; /* in vain, to the end */
+    c = client_open("r1");
+    pause_ms(20);
+    server_end();
+    client_expect_gone(&c);
+}
+
 static void test_no_room_for_connection(void)
 {
     client c;
@@ -909,6 +934,9 @@ static void test_no_descriptor_left(void)
     client clients[6];
     int count = 0, failed;
 
+    if (has_trait(WR_MPM_PROCESS)) {
+        driver_skip("a connection has a process's descriptors to itself");
+    }
     the_board->spare_descriptors = 4;
     server_start(mpm);
     do {
@@ -1096,6 +1124,7 @@ static const struct test {
     {"crowd", test_crowd},
     {"vanishing_crowd", test_vanishing_crowd},
     {"failed_accept", test_failed_accept},
+    {"failed_fork", test_failed_fork},
     {"no_room_for_connection", test_no_room_for_connection},
     {"max_connections", test_max_connections},
     {"no_descriptor_left", test_no_descriptor_left},

@@ -219,11 +219,11 @@ static void make_files(void)
 
 int driver_slots(const wr_mpm *mpm)
 {
-    unsigned traits = mpm->traits;
+    unsigned many = mpm->traits & (WR_MPM_THREADED | WR_MPM_PROCESS);
 
-    /* A thread that runs everything inline is a connection's for its life. */
-    return (traits & WR_MPM_THREADED) && (traits & WR_MPM_CALLS_INLINE) ? 8
-                                                                        : 300;
+    /* One of many threads or processes that runs everything inline is a
+     * connection's for its life. */
+    return many && (mpm->traits & WR_MPM_CALLS_INLINE) ? 8 : 300;
 }
 
 /** All that the server finds on the board; once. */

@@ -200,13 +200,21 @@ static bool is_held(const wr_conn *c)
     return c->refs || c->done || in_flight;
 }
 
+/** Then nothing is known of a descriptor but by the connection's owner. */
+static bool has_no_poller(void)
+{
+    unsigned blocking = WR_MPM_THREADED | WR_MPM_CALLS_INLINE;
+
+    return (the_child->mpm->traits & blocking) == blocking;
+}
+
 bool wr_conn_close(wr_conn *c, wr_thread *self)
 {
     machine *m = machine_enter(c, self, "wr_conn_close");
 
     PROMISE(m->last_want == WR_WANT_CLOSE,
             "wr_conn_close: connection #%d did not want it", m->number);
-    PROMISE(machine_thread() == m->creator,
+    PROMISE(machine_thread() == m->creator || has_no_poller(),
             "wr_conn_close: connection #%d is closed by another thread than "
             "the one that accepted it",
             m->number);
@@ -408,7 +416,7 @@ bool wr_conn_drop(wr_conn *c, wr_thread *self)
 
     PROMISE(m->last_want == WR_WANT_DROP,
             "wr_conn_drop: connection #%d did not want it", m->number);
-    PROMISE(machine_thread() == m->creator,
+    PROMISE(machine_thread() == m->creator || has_no_poller(),
             "wr_conn_drop: an end of connection #%d is closed by another "
             "thread than the one that accepted it",
             m->number);

@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -409,7 +410,10 @@ static void *create_config(const wr_mpm *mpm, apr_pool_t *pool)
     const char *error = NULL;
 
     for (const wr_command *c = mpm->commands; c && c->name; c++) {
-        if (the_board->threads && !strcmp(c->name, "ThreadsPerChild")) {
+        if (the_board->threads
+            && (!strcmp(c->name, "ThreadsPerChild")
+                || !strcmp(c->name, "StartServers")
+                || !strcmp(c->name, "MaxRequestWorkers"))) {
             set(mpm, config, pool, c->name, apr_itoa(pool, the_board->threads));
         }
     }
@@ -462,17 +466,91 @@ static wr_child *create_child(const wr_mpm *mpm, apr_pool_t *pool)
     return child;
 }
 
-/** Nothing may be left when the MPM says that it is done. */
-static void check_remains(const wr_child *child)
+/** Nothing may be left when the last process's MPM says that it is done. */
+static void check_board(void)
 {
-    PROMISE(child->connections == 0 && the_board->created == the_board->freed,
-            "serve() returned with %d connections open", child->connections);
+    PROMISE(the_board->created == the_board->freed,
+            "serve() returned with %d connections open",
+            the_board->created - the_board->freed);
     PROMISE(the_board->records_made == the_board->records_logged,
             "%d of %d records were logged", the_board->records_logged,
             the_board->records_made);
+}
+
+/** Nor in the process. */
+static void check_remains(const wr_child *child)
+{
+    PROMISE(child->connections == 0,
+            "serve() returned with %d connections open", child->connections);
     PROMISE(threads_started == threads_ended,
             "wr_thread_init %d times, wr_thread_finish %d times",
             threads_started, threads_ended);
+}
+
+/* Processes: what the core's generation does, and wr_child_fork(). */
+
+static bool has_siblings; /* others serve on when this process ends */
+static bool is_forked;    /* by the MPM, for a connection */
+
+pid_t wr_child_fork(wr_child *child, wr_thread *self, const char *role)
+{
+    pid_t pid;
+
+    PROMISE(child->mpm->traits & WR_MPM_PROCESS, "wr_child_fork: no trait");
+    if (atomic_load(&the_board->fork_failures) > 0) {
+        atomic_fetch_sub(&the_board->fork_failures, 1);
+        errno = EAGAIN;
+        return -1;
+    }
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        has_siblings = is_forked = true;
+        snprintf(self->role, sizeof(self->role), "%s", role);
+        for (int i = 0; i < child->listener_count; i++) {
+            __real_close(child->listeners[i]->fd);
+        }
+    }
+    return pid;
+}
+
+void wr_child_reaped(pid_t pid, int status)
+{
+    PROMISE(status == 0, "forked process %d ended with status %d", (int)pid,
+            status);
+}
+
+/** Those that the core would keep: @a count of them.  Returns in each; ends in
+ *  the one that made them when all have ended. */
+static void fork_servers(int count)
+{
+    pid_t pid = 1;
+    int status;
+
+    for (int i = 0; i < count && pid != 0; i++) {
+        pid = fork();
+        PROMISE(pid >= 0, "fork: %s", strerror(errno));
+    }
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        has_siblings = true;
+        return;
+    }
+    while (wait(&status) > 0) {
+        PROMISE(status == 0, "a process ended with status %d", status);
+    }
+    check_board();
+    exit(0);
+}
+
+static int count_servers(const wr_mpm *mpm, const void *config)
+{
+    wr_mpm_scale scale = {.start = 1};
+
+    if (mpm->traits & WR_MPM_PROCESS) {
+        mpm->scale(config, &scale);
+    }
+    return scale.start;
 }
 
 _Noreturn void machine_serve(const wr_mpm *mpm)
@@ -485,6 +563,8 @@ _Noreturn void machine_serve(const wr_mpm *mpm)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* drain_fd and stop_fd say it to all */
+    signal(SIGTERM, SIG_IGN);
     getrlimit(RLIMIT_NOFILE, &limit);
     list_proc("/proc/self/fd", note_fd, fds);
     tasks = count_tasks();
@@ -492,6 +572,9 @@ _Noreturn void machine_serve(const wr_mpm *mpm)
     the_child = create_child(mpm, pool);
     the_child->mpm_config = create_config(mpm, pool);
     pattern_bytes(); /* made before there are threads */
+    if (count_servers(mpm, the_child->mpm_config) > 1) {
+        fork_servers(count_servers(mpm, the_child->mpm_config));
+    }
 
     rv = mpm->init(the_child);
     PROMISE(rv == APR_SUCCESS, "init: status %d", rv);
@@ -500,10 +583,13 @@ _Noreturn void machine_serve(const wr_mpm *mpm)
     }
     rv = mpm->serve(the_child);
     PROMISE(rv == APR_SUCCESS, "serve: status %d", rv);
-    PROMISE(wr_child_state(the_child) != WR_CHILD_RUNNING,
+    PROMISE(is_forked || wr_child_state(the_child) != WR_CHILD_RUNNING,
             "serve() returned, but nobody asked it to");
 
     check_remains(the_child);
+    if (!has_siblings) {
+        check_board();
+    }
     check_tasks(tasks);
     apr_pool_destroy(pool);
     limit_descriptors(limit.rlim_cur);

@@ -260,10 +260,10 @@ class Checks:
             return
         jobs = []
         for program in self.list_of(build, "contract_tests"):
-            name = program.rsplit("contract_", 1)[-1]
+            name = program.rsplit("contract_", 1)[-1].replace("_", "-")
             if self.asked and name not in self.asked:
                 continue
-            if only is None or variants.plain(name) in only:
+            if only is None or variants.named(name) in only:
                 jobs.append(self.program_job(build, "mpm", program,
                                              results.from_lines, 300, {}))
         if not self.asked and only is None:

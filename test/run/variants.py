@@ -31,7 +31,9 @@ Variant = collections.namedtuple(
 
 ALL = [
     Variant("mp", "mp", [], A_CONNECTION_EACH, False),
+    Variant("mp-fork", "mp", ["ProcessPool off"], A_CONNECTION_EACH, False),
     Variant("mt", "mt", [], A_CONNECTION_EACH, True),
+    Variant("mt-apart", "mt", ["ThreadPool off"], A_CONNECTION_EACH, True),
     Variant("sped", "sped", [], ONE_LOOP, False),
     Variant("amped", "amped", [], NEVER_BLOCKED, False),
     Variant("amped-threads", "amped", ["HelperType thread"], NEVER_BLOCKED,
