@@ -58,7 +58,7 @@ struct wr__children {
     int note_fd; /* the end to read */
     int ready_count;
     bool was_ready, is_ending;
-    bool has_pool; /* their number changes */
+    bool has_pool; /* their number may change: who is idle is looked at */
     int64_t next_look;
     int rate;
     bool was_full; /* and that was said */
@@ -111,7 +111,7 @@ apr_status_t wr__children_create(wr__children **children,
     c->place_count = wr__children_places(&c->scale, child->config);
     c->places = apr_pcalloc(pool, sizeof(place) * (size_t)c->place_count);
     c->has_pool =
-        c->scale.max > c->scale.start || c->scale.max_spare < c->scale.start;
+        child->config->mpm->traits & WR_MPM_PROCESS && c->scale.max > 1;
     for (int i = 0; i < c->place_count; i++) {
         c->places[i].due = i < c->scale.start ? 0 : WR_NEVER;
         c->places[i].deadline = WR_NEVER;
