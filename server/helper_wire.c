@@ -319,6 +319,7 @@ void wr_helper_work(int fd, wr_thread *self)
         wr_role_is(self, WR_ROLE_WAITING);
         len = receive_message(fd, iov, 2, fds, &is_cut);
         wr_role_is(self, WR_ROLE_BUSY);
+        /* cppcheck-suppress uninitvar ; it is what was received */
         if (len <= (ssize_t)sizeof(j) || j.kind >= WR_OP_FUNC
             || path[(size_t)len - sizeof(j) - 1] != '\0') {
             return;

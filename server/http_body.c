@@ -5,6 +5,7 @@
 
 #include "http_parse.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -104,6 +105,7 @@ static unsigned see_end(const wr_request *r)
             last = &r->fields[i];
         }
     }
+    assert(last); /* or nobody would ask */
     coding = strrchr(last->value, ',');
     coding = coding ? coding + 1 : last->value;
     coding += strspn(coding, " \t");

@@ -254,6 +254,7 @@ static void answer_door(spawner *s)
     int socket = take_first_fd(&msg);
     if (socket >= 0) {
         if (len == (ssize_t)sizeof(request)) {
+            /* cppcheck-suppress uninitvar ; it is what was received */
             start_helper(s, socket, request.number);
         }
         close(socket);

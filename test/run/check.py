@@ -25,7 +25,7 @@ import variants
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = os.cpu_count() or 2
 QUICK = ("unit", "lint", "bench", "mpm", "http")
-ALL = QUICK + ("variants", "clang", "asan", "tsan", "fuzz", "dist")
+ALL = QUICK + ("variants", "clang", "tidy", "asan", "tsan", "fuzz", "dist")
 FUZZ_RUNS = 200000
 SHOWN = 12  # failures of a job that are shown with their reasons
 
@@ -349,6 +349,13 @@ class Checks:
     def clang(self):
         """Another compiler, and modules compiled in."""
         self.build("clang") and self.unit("clang")
+
+    def tidy(self):
+        """What clang-tidy and cppcheck find."""
+        if self.build("plain"):
+            self.runner.job(
+                "tidy", ["/usr/bin/python3", TOP / "test" / "run" / "tidy.py",
+                         self.folder("plain")], results.from_lines, 1800)
 
     def asan(self):
         self.unit("asan")
