@@ -32,6 +32,14 @@ CONFIG = """
     IndexStyleSheet "/x.css"
     IndexHeadInsert "<meta name=generator content=x>"
 </Directory>
+<Directory "@WWW@/list/alts">
+    IndexOptions FancyIndexing
+    AddEncoding x-gzip .gz
+    AddEncoding x-compress .Z
+    AddAlt OURS .our
+    AddAltByEncoding PACK x-gzip
+    AddIconByEncoding (PCK,/icons/packed.png) x-compress
+</Directory>
 <Directory "@WWW@/list/fixed">
     IndexOptions FancyIndexing IgnoreClient NameWidth=10 SuppressIcon \\
         SuppressDescription SuppressLastModified SuppressRules
@@ -81,6 +89,8 @@ def server(module_weir):
     for name in ("a.txt", "b.png", "c.html", "d.unknown", "old.bak", ".hidden",
                  "zdir/x", "table/a.txt", "table/old.bak", "table/HEADER.html"):
         server.put(f"list/fancy/{name}", name)
+    for name in ("a.our", "b.gz", "c.Z"):
+        server.put(f"list/alts/{name}", name)
     server.put("list/fancy/HEADER.html", "<p>The header.")
     server.put("list/fancy/README", "The <readme>.")
     for i, name in enumerate(["one", "two", "three-is-too-long"]):
@@ -122,6 +132,16 @@ def listing(server, target):
     assert response.status == 200
     assert response["content-type"] == "text/html;charset=UTF-8"
     return response.body
+
+
+@pytest.mark.parametrize("name,image", [
+    ("a.our", "[OURS]"), ("b.gz", "[PACK]"),
+    ("c.Z", 'src="/icons/packed.png" alt="[PCK]"')])
+def test_words_for_icons(server, name, image):
+    line = next(line for line in
+                listing(server, "/list/alts/").decode().splitlines()
+                if f'href="{name}"' in line)
+    assert image in line
 
 
 def test_plain(server):

@@ -79,6 +79,8 @@ def refusal(check, text, line, *args, **kw):
      "LimitRequestFields: 10001 is too large: at most 10000"),
     ("CacheContent map\n", 1,
      'CacheContent: "map" is none of off, memory, mmap, descriptor'),
+    ("<MPM mt>\nThreadStackSize 1K\n</MPM>\n", 2,
+     "ThreadStackSize: 1K is too small: at least 128K"),
     ("RequestReadTimeout body=x\n", 1,
      'RequestReadTimeout: "x" is not a time such as 5, 500ms, 2min or 1h'),
     ("RequestReadTimeout foot=5\n", 1,
@@ -128,6 +130,19 @@ def test_error(check, text, line, error):
     said = refusal(check, text, line)
     if error is not None:
         assert said == error
+
+
+@pytest.mark.parametrize("text,error", [
+    ("RingEntries 5", "RingEntries: 5 is too small: at least 16"),
+    ("Buffers 1", "Buffers: 1 is too small: at least 2"),
+    ("Buffers 3", "Buffers must be a power of two"),
+])
+def test_errors_of_the_ring(install, check, text, error):
+    if not (install.modules / "mod_mpm_proactor.so").exists():
+        pytest.skip("this build has no io_uring")
+    status, said = check(f"<MPM proactor>\n{text}\n</MPM>\n")
+    assert status != 0
+    assert error in said
 
 
 def test_all_errors_are_said(check):

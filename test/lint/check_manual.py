@@ -203,9 +203,16 @@ def check_directives(count, page):
                                     source.read_text(encoding="utf-8")))
     shown = set(re.findall(r'<th scope="row" id="[\w-]+"><code>(?:&lt;)?(\w+)',
                            page.path.read_text(encoding="utf-8")))
+    # In a test's configuration, be it in the middle of a string of C's.
+    tried = set()
+    for test in (p for kind in ("unit", "http", "run", "mpm")
+                 for p in (TOP / "test" / kind).glob("*.[cp]*")):
+        tried |= set(re.findall(r"\w+", test.read_text(
+            encoding="utf-8").replace("\\n", " ")))
     for name in sorted(known | shown):
         count.check(name in shown, where, f"{name} is not there")
         count.check(name in known, where, f"{name} is in no command table")
+        count.check(name in tried, where, f"{name} is in no test")
 
 
 def check_counters(count, page):
