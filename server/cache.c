@@ -141,6 +141,7 @@ static wr__node *unlink_node(shard *s, wr__node **at)
 {
     wr__node *node = *at;
 
+    assert(node);
     *at = node->chain;
     list_remove(s, node);
     s->count--;

@@ -146,7 +146,7 @@ static const char *add_server_alias(wr_command_call *call, void *config,
     wr_server *server = config;
 
     for (int i = 0; i < argc; i++) {
-        const char *alias;
+        const char *alias = NULL;
         const char *error = check_host(call, argv[i], true, &alias);
 
         if (error) {
@@ -1121,7 +1121,7 @@ static void default_user(wr__config *c, wr__errors *errors, const char *file)
     static const char *const names[] = {"www-data", "nobody"};
 
     for (int i = 0; i < 2; i++) {
-        gid_t own_group;
+        gid_t own_group = NO_ID;
 
         if (!find_user(names[i], &c->uid, &own_group, c->pool)) {
             c->user = names[i];

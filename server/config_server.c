@@ -519,7 +519,7 @@ static const address *narrow(const address *a, const wr_conn *c)
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-    } here;
+    } here = {0};
     socklen_t len = sizeof(here);
     const address *local;
 

@@ -197,7 +197,7 @@ const char *wr_set_int(wr_command_call *call, void *config, int argc,
 {
     int *field = field_of(call, config);
     int64_t max = call->command->max ? call->command->max : INT_MAX;
-    int64_t value;
+    int64_t value = 0;
     const char *error;
 
     (void)argc;

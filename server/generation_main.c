@@ -23,6 +23,7 @@
 
 #include <apr_strings.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -110,6 +111,8 @@ static apr_status_t set_up(generation *g)
 static void close_unused_listeners(const generation *g)
 {
     const apr_array_header_t *inherited = g->options->setup.inherited;
+
+    assert(g->setup.listeners);
     for (int i = 0; i < inherited->nelts; i++) {
         int fd = APR_ARRAY_IDX(inherited, i, wr__bound).fd;
         bool is_used = false;

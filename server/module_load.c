@@ -15,6 +15,7 @@
 #include <apr_hooks.h>
 #include <apr_strings.h>
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +198,7 @@ static wr_module *find_static(const char *name)
 static const char *check_record(const wr_module *m, const char *symbol,
                                 const char *name, apr_pool_t *pool)
 {
+    assert(m);
     if (m->magic != WR_MODULE_MAGIC) {
         return apr_psprintf(pool,
                             "%s was made for another Weir (its record has "

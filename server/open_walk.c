@@ -184,17 +184,18 @@ apr_status_t wr__open_walk(int dir, const char *path, wr__links links,
                            int flags, int *fd)
 {
     walk w = {.dirs = {dir}, .links = links, .flags = flags};
+    size_t len = strlen(path);
     char name[NAME_MAX + 2];
     apr_status_t status = APR_SUCCESS;
     int opened = -1;
 
-    if (strlen(path) >= sizeof(w.path)) {
+    if (len >= sizeof(w.path)) {
         return ENAMETOOLONG;
     }
     if (path[0] == '/') {
         return EXDEV;
     }
-    strcpy(w.path, path);
+    memcpy(w.path, path, len + 1);
     while (status == APR_SUCCESS && opened < 0) {
         if (!next_name(&w, name)) {
             status = open_here(&w, &opened);

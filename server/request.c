@@ -195,9 +195,11 @@ static int host_length(const char *text, size_t len)
         host++;
     }
     else {
+        static const char marks[] = "-._~!$&'()*+,;=";
+
         while (host < len
                && (apr_isalnum(text[host])
-                   || memchr("-._~!$&'()*+,;=", text[host], 15))) {
+                   || memchr(marks, text[host], sizeof(marks) - 1))) {
             host++;
         }
     }

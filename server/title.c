@@ -42,6 +42,7 @@ static char **copy_strings(char **strings)
     for (size_t i = 0; i < count; i++) {
         copy[i] = strdup(strings[i]);
         if (copy[i] == NULL) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): at the start, once */
             return NULL;
         }
     }
@@ -53,6 +54,7 @@ const char *const *wr__title_init(int argc, char **argv)
     arguments = copy_strings(argv);
     char **environment = copy_strings(environ);
     if (arguments == NULL || environment == NULL) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): at the start, once */
         return (const char *const *)argv;
     }
     if (argc > 0) {
@@ -79,6 +81,7 @@ void wr__title_set(const char *format, ...)
         if (len >= title_size) {
             len = title_size - 1;
         }
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): see below */
         memcpy(title, text, len);
         memset(title + len, 0, title_size - len);
     }

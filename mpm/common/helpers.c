@@ -12,6 +12,7 @@
 #include "threads.h"
 
 #include <apr_strings.h>
+#include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -283,6 +284,7 @@ static void dispatch(helper_pool *p)
         helper *one = p->idle;
         wr_op *op = (wr_op *)wr__fifo_take(&p->queue);
 
+        assert(one); /* there was one, or it has been started */
         p->idle = one->next;
         if (!give(one, op)) {
             wr__fifo_put(&p->queue, &op->task);

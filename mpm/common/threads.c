@@ -10,6 +10,7 @@
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -105,6 +106,7 @@ static apr_status_t add_member(wr__threads *t, void *arg)
         reap(t); /* there are max places, and one of them is its */
     }
     member = t->free;
+    assert(member);
     member->arg = arg;
     rv = apr_pool_create(&member->pool, NULL);
     if (rv != APR_SUCCESS) {
