@@ -9,7 +9,6 @@
 #include "child.h"
 #include "config.h"
 #include "config_walk.h"
-#include "generation_children.h"
 #include "module_load.h"
 #include "static_modules.h"
 
@@ -86,26 +85,16 @@ static void dump_mpm(const wr__config *config, FILE *out)
     }
 }
 
-/** How many processes, and how many connections each may have. */
+/** How many processes, and how many connections each may have.  How many there
+ *  are of those with one connection each, the MPM has said itself. */
 static void dump_sizes(const wr__config *config, FILE *out)
 {
-    wr_mpm_scale scale;
-
-    wr__children_scale(&scale, config);
-    if (scale.start == scale.max && scale.max_spare >= scale.max) {
-        fprintf(out, "Processes: %d\n", scale.max);
-    }
-    else {
-        fprintf(out,
-                "Processes: %d to begin with, then %d to %d idle ones, %d in "
-                "all\n",
-                scale.start, scale.min_spare, scale.max_spare, scale.max);
-    }
     if (config->mpm->traits & WR_MPM_PROCESS) {
         fputs("Connections: one in a process\n", out);
     }
     else {
-        fprintf(out, "Connections: %d in a process\n",
+        fprintf(out, "Processes: %d\n", config->processes);
+        fprintf(out, "Connections: %d in a process, at most\n",
                 wr__child_max_connections(config));
     }
 }

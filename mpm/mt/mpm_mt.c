@@ -308,6 +308,21 @@ static const wr_command mt_commands[] = {
     {.name = NULL},
 };
 
+static const char *mt_describe(const void *data, apr_pool_t *pool)
+{
+    const mt_config *config = data;
+
+    return config->has_pool
+               ? apr_psprintf(pool,
+                              "Threads: %d to %d idle, %d at most in a "
+                              "process, a connection each\n",
+                              config->min_spare, config->max_spare, config->max)
+               : apr_psprintf(pool,
+                              "Threads: one for each connection, %d at most "
+                              "in a process\n",
+                              config->max);
+}
+
 static wr_mpm mt_mpm = {
     .name = "mt",
     .summary = "a thread a connection, blocking; simple, and dear when many",
@@ -315,6 +330,7 @@ static wr_mpm mt_mpm = {
     .commands = mt_commands,
     .config_create = mt_config_create,
     .config_check = mt_config_check,
+    .describe = mt_describe,
     .scale = mt_scale,
     .init = mt_init,
     .serve = mt_serve,

@@ -314,8 +314,8 @@ def test_settings_are_shown(install, workdir, mpm):
     for word in ("a.test", mpm, "www", "127.0.0.1:1", "[::1]:2",
                  f"{conf}:"):
         assert word in shown.stdout, word
-    assert re.search(r"^Processes: \d", shown.stdout, re.M)
-    assert re.search(r"^Connections: (\d+|one) in a process$", shown.stdout,
+    assert re.search("^Processes: ", shown.stdout, re.M)
+    assert re.search(r"^Connections: (\d+|one) in a process", shown.stdout,
                      re.M)
     shown = install.run("-M", "-f", conf, "-m", mpm)
     assert shown.returncode == 0
