@@ -20,7 +20,7 @@
 static bool may_accept(const wr__acceptor *a)
 {
     return !a->is_closed && !a->is_held && !a->paused_until
-           && wr_child_state(a->child) == WR_CHILD_RUNNING;
+           && (a->is_last || wr_child_state(a->child) == WR_CHILD_RUNNING);
 }
 
 bool wr__acceptor_open(wr__acceptor *a, int64_t now)

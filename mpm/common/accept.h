@@ -16,6 +16,8 @@
 typedef struct wr__acceptor {
     wr_child *child;
     bool is_closed;       /**< the child drains; the MPM sets it */
+    bool is_last;         /**< what the kernel has reported is taken still,
+                               though the child drains; the MPM sets it */
     bool is_held;         /**< there is no room for what new ones would bring;
                                the MPM sets it */
     bool makes_room;      /**< kept connections go when it is full; set by the

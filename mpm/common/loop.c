@@ -65,6 +65,22 @@ static void on_listener(wr__loop *l, wr_listener *listener)
     }
 }
 
+/**
+ * Accept no more.  The kernel reports a connection to one of those who wait for
+ * it, and to nobody else if that one does not take it: so what is there already
+ * is taken.  Otherwise a client would wait for the next generation, which knows
+ * nothing of it, until another one comes.
+ */
+static void on_drain(wr__loop *l)
+{
+    (void)wr__poller_listen(l->poller, false); /* taking off does not fail */
+    l->acceptor.is_last = true;
+    for (int i = 0; i < l->child->listener_count; i++) {
+        on_listener(l, l->child->listeners[i]);
+    }
+    l->acceptor.is_closed = true;
+}
+
 static void on_event(wr__loop *l, wr_conn *c)
 {
     if (l->calls->is_shared) {
@@ -172,7 +188,7 @@ static void handle_event(wr__loop *l, const wr__event *event)
         l->calls->on_other(l, event->number);
         break;
     case WR__EVENT_DRAIN:
-        l->acceptor.is_closed = true;
+        on_drain(l);
         break;
     case WR__EVENT_STOP:
         l->acceptor.is_closed = true;
