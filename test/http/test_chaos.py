@@ -25,6 +25,9 @@ CacheRevalidate 1
     MinHelpers 2
     MaxHelpers 2
 </MPM>
+<MPM mt>
+    ThreadsPerChild 10
+</MPM>
 """
 
 

@@ -140,8 +140,10 @@ def test_a_full_server_stops(weir):
         server.stop()
 
 
-def test_a_measured_pool_grows(weir):
+def test_a_measured_pool_grows(weir, variant):
     """Little's law: those that are blocked are not all that there are."""
+    if "TaskDispatch" in " ".join(variant.directives):
+        pytest.skip("a request may wait behind one that stands still")
     server = weir(f"""
         Processes 1
         CacheRevalidate 3600
