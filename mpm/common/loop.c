@@ -44,7 +44,7 @@ static void make_room(wr__loop *l)
                      .carry = carry_for_room,
                      .arg = l};
 
-    if (!wr__room_make(&room)) {
+    if (wr__room_make(&room) == WR__ROOM_NONE) {
         wr__acceptor_give_up(&l->acceptor, l->self->now_ns);
     }
 }

@@ -163,6 +163,22 @@ void wr__ring_accept(wr__ring *r, int fd, wr__ring_name name)
     set_name(sqe, name);
 }
 
+void wr__ring_accept_one(wr__ring *r, int fd, wr__ring_name name)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    set_name(sqe, name);
+}
+
+void wr__ring_await_input(wr__ring *r, int fd, wr__ring_name name)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+    set_name(sqe, name);
+}
+
 void wr__ring_watch(wr__ring *r, int fd, wr__ring_name name)
 {
     struct io_uring_sqe *sqe = get_entry(r);

@@ -53,6 +53,10 @@ apr_status_t wr__ring_create(wr__ring **ring, const char **failed,
 /** Connections as they come, until cancelled: a completion each.  Their peers
  *  are to be asked for. */
 void wr__ring_accept(wr__ring *ring, int fd, wr__ring_name name);
+/** One connection. */
+void wr__ring_accept_one(wr__ring *ring, int fd, wr__ring_name name);
+/** Whether @a fd is readable, once it is. */
+void wr__ring_await_input(wr__ring *ring, int fd, wr__ring_name name);
 /** Whether @a fd is readable, each time it becomes so. */
 void wr__ring_watch(wr__ring *ring, int fd, wr__ring_name name);
 /** An operation that goes on is to end; it completes a last time. */

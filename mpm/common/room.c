@@ -43,7 +43,7 @@ static bool try_one(const wr__room *room, const candidate *k, int64_t *soonest)
     return goes;
 }
 
-bool wr__room_make(const wr__room *room)
+wr__room_result wr__room_make(const wr__room *room)
 {
     candidate found[LOOKS];
     int64_t soonest = WR_NEVER;
@@ -63,5 +63,7 @@ bool wr__room_make(const wr__room *room)
             wr__timers_set(room->timers, found[i].conn, found[i].when);
         }
     }
-    return has_gone || soonest != WR_NEVER;
+    return has_gone              ? WR__ROOM_MADE
+           : soonest != WR_NEVER ? WR__ROOM_AGAIN
+                                 : WR__ROOM_NONE;
 }

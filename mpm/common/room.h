@@ -18,13 +18,13 @@ typedef struct wr__room {
     void *arg;
 } wr__room;
 
-/**
- * Let one go, if one of those that are looked at is kept and its client has
- * sent nothing yet.  Looks at a bounded number.
- *
- * @return false: there is none, as far as seen; try again after a while.
- *         True: try again at once, if there is no room yet.
- */
-bool wr__room_make(const wr__room *room);
+typedef enum wr__room_result {
+    WR__ROOM_NONE,  /**< none can go, as far as seen: try after a while */
+    WR__ROOM_AGAIN, /**< some deadlines had moved on: try again at once */
+    WR__ROOM_MADE   /**< one goes, unless its client has just sent something */
+} wr__room_result;
+
+/** Let one go that is kept.  Looks at a bounded number. */
+wr__room_result wr__room_make(const wr__room *room);
 
 #endif

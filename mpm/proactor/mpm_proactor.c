@@ -57,6 +57,7 @@ typedef struct proactor {
     wr__spans *spans; /**< what is being sent */
     wr__timers timers;
     wr__acceptor acceptor;
+    wr__room room;
     wr__ring_acceptor *ring_acceptor;
     struct members members; /**< all connections, for the stop */
     wr__fifo ready;         /**< connections that let others go first */
@@ -162,8 +163,10 @@ static void resume(wr_conn *c)
 }
 
 /** Carry a connection on as far as it goes.  It may be gone afterwards. */
-static void run(proactor *p, wr_conn *c)
+static void run(void *arg, wr_conn *c)
 {
+    proactor *p = arg;
+
     if (p->is_stopping && !wr__seat_of(c)->is_told) {
         wr__seat_of(c)->is_told = true;
         wr_conn_post(c, WR_POST_STOP);
@@ -398,8 +401,7 @@ static apr_status_t proactor_init(wr_child *child)
     const char *failed;
     apr_status_t rv;
 
-    p->child = child;
-    p->acceptor.child = child;
+    p->child = p->acceptor.child = child;
     APR_RING_INIT(&p->members, member, link);
     wr__timers_init(&p->timers, child->max_connections, child->pool);
     child->mpm_data = p;
@@ -408,8 +410,9 @@ static apr_status_t proactor_init(wr_child *child)
         wr_log_error(NULL, WR_LOG_CRIT, rv, "proactor: %s", failed);
         return rv;
     }
+    p->room = (wr__room){&p->timers, false, run, p};
     p->ring_acceptor =
-        wr__ring_acceptor_create(p->ring, &p->acceptor, OF_LISTENER);
+        wr__ring_acceptor_create(p->ring, &p->acceptor, &p->room, OF_LISTENER);
     p->spans = wr__spans_create(p->ring, OF_SPAN, child->pool);
     return wr__inbox_init(&p->inbox, child->pool);
 }

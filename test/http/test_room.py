@@ -21,7 +21,7 @@ SendBufferSize 32768
 
 @pytest.fixture(autouse=True)
 def only_with_loops(mpm):
-    if mpm not in ("sped", "amped", "hybrid"):
+    if mpm not in ("sped", "amped", "hybrid", "proactor"):
         pytest.skip("a thread or a process a connection: there is no room to "
                     "be made in them")
 
