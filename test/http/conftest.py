@@ -207,6 +207,14 @@ def processes_of(session):
     return found
 
 
+def named(found, start):
+    """Ids of those (as of processes_of) whose names begin so.  Who has just
+    been forked bears its parent's name for a moment, and does not count."""
+    return [pid for pid, (parent, name) in sorted(found.items())
+            if name.startswith(start)
+            and found.get(parent, (0, ""))[1] != name]
+
+
 class Weir:
     """A server: its folder, its ports, its processes.
 

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import conftest
 import sleepers
 from conftest import HELPER, processes_of, wait_for
 from gate import Gates
@@ -28,8 +29,7 @@ def needs_helpers(variant):
 
 
 def named(server, start):
-    return [pid for pid, (_, name) in sorted(server.processes().items())
-            if name.startswith(start)]
+    return conftest.named(server.processes(), start)
 
 
 def helpers(server):

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import conftest
 from client import make_request, side_by_side
 from conftest import HELPER, free_ports, processes_of, wait_for
 from test_process import detached  # noqa: F401  a fixture
@@ -73,8 +74,7 @@ def stopped(server):
 
 
 def named(server, name):
-    return [pid for pid, (_, own) in server.processes().items()
-            if own == name]
+    return conftest.named(server.processes(), name)
 
 
 @pytest.mark.parametrize("command", [

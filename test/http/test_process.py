@@ -19,6 +19,7 @@ import time
 import pytest
 
 import client
+import conftest
 import sleepers
 import tree
 from conftest import (HELPER, free_ports, is_child, processes, processes_of,
@@ -77,8 +78,7 @@ class Detached:
 
     def named(self, start):
         """Their process ids."""
-        return [pid for pid, (_, name) in sorted(self.processes().items())
-                if name.startswith(start)]
+        return conftest.named(self.processes(), start)
 
     @property
     def generation(self):
