@@ -10,6 +10,9 @@ round, and medians over the rounds are printed.  CPU time is that of all
 threads of all processes of the server (user and system), from schedstat, over
 the measured requests.  Server on the first CPU, load on the second.
 
+An MPM may be a variant of one as test/run/variants.py names it, as in
+--mpm hybrid,hybrid-readable,hybrid-always,hybrid-readable-always.
+
 As root it runs in a network namespace of its own, with reno for congestion
 control (bbr paces loopback); otherwise it says that it does not.  Needs cc;
 nginx if it is to be compared with.  Everything that it starts, it ends.
@@ -28,6 +31,10 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(
+    0, str(pathlib.Path(__file__).resolve().parent.parent / "test" / "run"))
+import variants  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 PORT = 18200
@@ -163,15 +170,18 @@ class Server:
 
 
 def start_weir(opts, root, mpm, work):
+    variant = variants.named(mpm)
     conf = root / "weir.conf"
     log = f"CustomLog {root}/weir.log combined" if work[4] else ""
     conf.write_text(
         WEIR_CONF.format(
-            dir=root, port=PORT, mpm=mpm, log=log, threads=max(64, work[2])
+            dir=root, port=PORT, mpm=variant.mpm, log=log,
+            threads=max(64, work[2])
         )
     )
     return Server(
-        [f"{opts.weir}/sbin/weir", "-f", str(conf), "-DFOREGROUND"], root
+        [f"{opts.weir}/sbin/weir", "-f", str(conf), "-DFOREGROUND",
+         *variants.arguments(variant)], root
     )
 
 
@@ -264,13 +274,13 @@ def run_round(opts, root, work, servers):
 
 def report(name, rounds, servers, base):
     print(f"\n{name}")
-    print(f"    {'server':12} {'us/request':>10} {'spread':>15} "
+    print(f"    {'server':22} {'us/request':>10} {'spread':>15} "
           f"{'requests/s':>11} {'of ' + base:>9}")
     for server in servers:
         cpu = [r[server][0] for r in rounds]
         rps = statistics.median(r[server][1] for r in rounds)
         ratio = statistics.median(r[server][0] / r[base][0] for r in rounds)
-        print(f"    {server:12} {statistics.median(cpu):10.2f} "
+        print(f"    {server:22} {statistics.median(cpu):10.2f} "
               f"{min(cpu):7.2f}-{max(cpu):7.2f} {rps:11.0f} {ratio:9.2f}")
 
 

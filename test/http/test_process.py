@@ -9,6 +9,7 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -758,3 +759,35 @@ def test_notes_of_a_child_may_be_anything(weir):
     assert server.pid in server.processes()
     if server.mpm != "mp":  # whose processes come and go
         assert server.processes().keys() == before.keys()
+
+
+def test_a_child_whose_wait_fails_ends_with_status_1(detached, mpm):
+    """In the midst of serving: that is no crash, and another takes its place."""
+    wait = {"sped": "epoll_wait,epoll_pwait", "amped": "epoll_wait,epoll_pwait",
+            "hybrid": "epoll_wait,epoll_pwait",
+            "proactor": "io_uring_enter"}.get(mpm)
+    if not wait or not shutil.which("strace"):
+        pytest.skip("has no loop, or strace is not there")
+    server = detached("-C", "Processes 1").start()
+    with server.connect() as c:
+        c.request("GET", "/hello.txt")
+        assert c.read_response().body == tree.HELLO
+        child = server.children()[0]
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+             f"inject={wait}:error=EBADF", "-p", str(child)],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            while tracer.poll() is None and f"child {child} " not in (
+                    server.error_log()):
+                with contextlib.suppress(OSError, AssertionError):
+                    server.get("/hello.txt")  # wakes it up
+        finally:
+            tracer.kill()
+        said = tracer.communicate()[1]
+    if "Operation not permitted" in said:
+        pytest.skip(f"strace may not: {said.strip()}")
+    server.wait_for_line(f"child {child} ended with status 1")
+    wait_for(server.serves)
+    server.allow_errors("waiting for|has failed|ended with status 1")
+    server.stop()
