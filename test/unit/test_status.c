@@ -292,7 +292,8 @@ static void test_a_page_for_people_is_bounded(void **state)
     assert_non_null(strstr(few, "And 1 more threads"));
     assert_non_null(strstr(many, "And 2900 more threads"));
     assert_true(strlen(many) - strlen(few) < 200);
-    assert_all_forms(make_status(3000));
+    /* Not so many: a sanitizer looks at the whole text with each string. */
+    assert_all_forms(make_status(150));
 }
 
 /* The board as it is. */
