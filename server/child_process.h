@@ -9,13 +9,15 @@
 #include <apr_tables.h>
 #include <sys/types.h>
 
+typedef enum wr__child_note_kind {
+    WR__CHILD_READY, /**< it serves */
+    WR__CHILD_LEAVES /**< it accepts no more, and ends soon */
+} wr__child_note_kind;
+
 /** What a child tells its generation; written to a pipe as a whole. */
 typedef struct wr__child_note {
     pid_t pid;
-    enum {
-        WR__CHILD_READY, /**< it serves */
-        WR__CHILD_LEAVES /**< it accepts no more, and ends soon */
-    } kind;
+    int kind; /**< a wr__child_note_kind, if it is not made up */
 } wr__child_note;
 
 /** What a child is made of. */
