@@ -484,6 +484,7 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
         refuse(c, self);
         return true;
     }
+    assert(http->r); /* only what is refused may have come without one */
     http->r->core->asked = NULL;
     result = wr__pipeline_run(http->r, self);
     if (result == WR_SUSPENDED) {
