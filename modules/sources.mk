@@ -39,3 +39,5 @@ if TEST_HOOKS
 modules += test/modules/mod_delay.la test/modules/mod_gate.la \
     test/modules/mod_objects.la
 endif
+# Its threads may outlive what a process does, and then need their code.
+test_modules_mod_objects_la_LDFLAGS = $(AM_LDFLAGS) -Wl,-z,nodelete
