@@ -35,7 +35,8 @@ struct wr_end {
     apr_bucket_brigade *out; /**< NULL while idle */
 };
 
-#define WR_SPAN_PIECES 64 /**< pieces of memory in one gathered send */
+#define WR_SPAN_PIECES 64   /**< pieces of memory in one gathered send */
+#define WR_SPAN_PAGE   4096 /**< what is sent of a file ends at such a page */
 
 /** The next thing to send; valid until wr_end_advance(). */
 typedef struct wr_span {
@@ -81,7 +82,8 @@ WR_API void wr_end_feed(wr_end *e, wr_thread *self, const void *data,
 WR_API void wr_end_eof(wr_end *e, wr_thread *self, int error);
 
 /**
- * The next span, of at most @a quantum bytes.
+ * The next span, of at most @a quantum bytes, or of a file so many that it
+ * ends with a page (WR_SPAN_PAGE).
  *
  * Between this and wr_end_advance() the objects peeked at are pinned: the
  * machine may append to the brigade and nothing else, and an abort waits.

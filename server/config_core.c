@@ -707,7 +707,7 @@ static const wr_command commands[] = {
      .min = 4096,
      .max = 1 << 30,
      .args = "bytes",
-     .preset = "256K",
+     .preset = "1M",
      .help = "Bytes sent to one client before others are looked after."},
     {.name = "GracefulShutdownTimeout",
      .run = wr_set_time,
@@ -1104,7 +1104,7 @@ void wr__core_defaults(wr__config *c)
     c->processes = 1;
     c->listen_backlog = 511;
     c->accept_limit = 64;
-    c->quantum = 256 << 10;
+    c->quantum = 1 << 20;
     c->server_tokens = WR__TOKENS_MIN;
     c->body_memory = 64 << 10;
     c->spool_dir = "/tmp";

@@ -21,6 +21,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -388,6 +389,16 @@ static bool is_sent_by_kernel(const apr_bucket *b)
            && !wr_bucket_file(b)->map;
 }
 
+/** How much of a file goes at once: up to the end of a page.  What begins in
+ *  the middle of one is cut at each page, in the kernel and in the segments,
+ *  and leaves a few bytes over for one call more. */
+static size_t file_piece(const apr_bucket *b, size_t quantum)
+{
+    size_t over = (size_t)(b->start + (apr_off_t)quantum) % WR_SPAN_PAGE;
+
+    return smaller(b->length, over ? quantum + WR_SPAN_PAGE - over : quantum);
+}
+
 wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
 {
     apr_bucket *b, *behind;
@@ -416,7 +427,7 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
         span->is_mapped = false;
         span->fd = wr_bucket_file(b)->fd;
         span->offset = b->start;
-        span->len = smaller(b->length, quantum);
+        span->len = file_piece(b, quantum);
         behind = span->len < b->length ? b : APR_BUCKET_NEXT(b);
     }
     else {
@@ -516,6 +527,18 @@ static ssize_t send_span(wr_end *e, wr_thread *self, const wr_span *span)
     return sendmsg(e->fd, &message, flags);
 }
 
+/** Hold back what does not fill a segment, or let it go.  A file that is sent
+ *  in several turns would else leave one of odd length at the end of each. */
+static void cork(wr_end *e, bool is_held)
+{
+    int on = is_held;
+
+    if (((e->flags & WR__END_CORKED) != 0) != is_held
+        && setsockopt(e->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0) {
+        e->flags ^= WR__END_CORKED;
+    }
+}
+
 /** A file system that can't, not a file. */
 static bool knows_no_sendfile(int error)
 {
@@ -534,6 +557,9 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
             && ask_for_page(e, wr_bucket_file(APR_BRIGADE_FIRST(e->out)),
                             span.offset, span.len)) {
             return WR_IO_CALL;
+        }
+        if (span.kind == WR_SPAN_FILE && span.more) {
+            cork(e, true);
         }
         clear_ready(e, WR_WRITE);
         n = send_span(e, self, &span);
@@ -567,6 +593,9 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
         if (sent >= quantum && wr__end_has_output(e)) {
             return WR_IO_QUANTUM;
         }
+    }
+    if (io == WR_IO_EMPTY) {
+        cork(e, false);
     }
     return io;
 }

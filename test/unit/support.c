@@ -640,7 +640,9 @@ static void start_send(rig *g)
     if (wr_end_peek(e, g->self, quantum, &g->span) != WR_IO_DONE) {
         return;
     }
-    require(g->span.len > 0 && g->span.len <= quantum);
+    require(g->span.len > 0);
+    require(g->span.len
+            < quantum + (g->span.kind == WR_SPAN_FILE ? WR_SPAN_PAGE : 1));
     g->span_copy = copy_span(&g->span);
     e->in_flight |= WR_WRITE;
 }

@@ -300,7 +300,7 @@ static void test_defaults(void **state)
     assert_int_equal(s->max_keep_alive_requests, 1000);
     assert_int_equal(config->processes, 1);
     assert_int_equal(config->accept_limit, 64);
-    assert_int_equal(config->quantum, 256 * 1024);
+    assert_int_equal(config->quantum, 1024 * 1024);
     assert_int_equal(config->cache_size, 64 << 20);
     assert_int_equal(config->cache_revalidate_ns, WR_SEC);
     assert_int_equal(config->cache_content, 1);
