@@ -224,10 +224,9 @@ def measure(opts, root, server, work):
     if work[0] == MANY_NAME:
         load += ["-f", str(root / "list")]
     load += [str(PORT), f"/{work[0]}"]
-    pids = children_of(server.process.pid)
-    before = cpu_ns(pids)
+    before = cpu_ns(children_of(server.process.pid))
     out = subprocess.run(load, capture_output=True, text=True, check=True)
-    after = cpu_ns(pids)
+    after = cpu_ns(children_of(server.process.pid))  # some are born late
     result = json.loads(out.stdout)
     if result["errors"]:
         print(f"    {result['errors']} errors", file=sys.stderr)

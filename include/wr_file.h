@@ -34,7 +34,9 @@ struct wr_file {
     bool is_regular;
     uint8_t residency; /**< as its root's, or its own file system's */
     bool is_read;      /**< sendfile() can't; atomic, as residency is */
-    bool was_resident; /**< in memory when last asked; atomic, too */
+    /** Parts that have been in memory, since when; residency.c's alone. */
+    _Atomic uint64_t seen;
+    _Atomic int64_t seen_since;
     int64_t size;
     apr_time_t mtime;
     int64_t mtime_ns, ctime_ns;

@@ -71,7 +71,8 @@ bool wr__file_is_whole(const wr_file *file);
 /** The kernel can't send this file's bucket of @a r: have it read, from now on
  *  wherever the file is sent.  In read_file.c. */
 void wr__file_read_instead(wr_request *r, apr_bucket *b);
-/** Can the range be read without the disk, as far as can be told? */
+/** Can the range be read without the disk, as far as can be told?  In
+ *  residency.c. */
 bool wr__file_is_resident(wr_file *file, int64_t offset, size_t len);
 
 #endif

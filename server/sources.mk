@@ -61,6 +61,7 @@ server_sources = \
     server/regex.c \
     server/read_file.c \
     server/request.c \
+    server/residency.c \
     server/response.c \
     server/spool.c \
     server/spawner_main.c \

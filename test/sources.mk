@@ -31,6 +31,7 @@ unit_tests = \
     test/unit/test_pool_size \
     test/unit/test_queue \
     test/unit/test_regex \
+    test/unit/test_residency \
     test/unit/test_response \
     test/unit/test_spawner \
     test/unit/test_status \
