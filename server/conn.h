@@ -22,13 +22,12 @@ enum {
 
 /** wr_end.flags */
 enum {
-    WR__END_EOF = 1,     /**< the peer sends no more */
-    WR__END_FIN = 2,     /**< nothing will be appended to the output */
-    WR__END_PAGED = 4,   /**< the next file window has just been paged in */
-    WR__END_PAGING = 16, /**< ... is being */
-    WR__END_CORKED = 64, /**< TCP_CORK is set */
-    WR__END_TOLD = 32,   /**< gone, and the MPM knows it */
-    WR__END_SHUT = 8     /**< shut down: wait for the kernel to let go */
+    WR__END_EOF = 1,    /**< the peer sends no more */
+    WR__END_FIN = 2,    /**< nothing will be appended to the output */
+    WR__END_PAGING = 4, /**< the next file window is being paged in */
+    WR__END_SHUT = 8,   /**< shut down: wait for the kernel to let go */
+    WR__END_TOLD = 16,  /**< gone, and the MPM knows it */
+    WR__END_CORKED = 32 /**< TCP_CORK is set */
 };
 
 #define WR__CONN_MAGIC 0x434f4e4eu

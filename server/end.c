@@ -29,8 +29,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define LONG_COPY WR_MS /* no window is copied so slowly */
-#define SMALL     4096  /* bytes that are sent as one piece */
+#define LONG_COPY   WR_MS /* no window is copied so slowly */
+#define PAGINGS_MAX 3     /* times that a window is brought in, at most */
+#define SMALL       4096  /* bytes that are sent as one piece */
 
 static void end_failed(wr_end *e)
 {
@@ -221,10 +222,8 @@ bool wr__end_can_send(wr_end *e)
                               memory_order_acquire)) {
         return false;
     }
-    /* Trusted once, or a busy disk could keep the window from ever being
-     * sent. */
     e->flags &= (uint8_t)~WR__END_PAGING;
-    e->flags |= WR__END_PAGED;
+    e->conn->kit->http.pagings++;
     return true;
 }
 
@@ -279,6 +278,19 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/** Has this window been brought in so often that it is sent without a look?
+ *  Where memory is short, what a helper has read can be gone before it is sent;
+ *  but a disk may also be so busy that this never ends. */
+static bool is_believed(const wr_end *e, const wr_file *file)
+{
+    int times = e->conn->kit->http.pagings;
+
+    return times >= PAGINGS_MAX
+           || (times > 0
+               && __atomic_load_n(&file->residency, __ATOMIC_RELAXED)
+                      == WR_RESIDENT_NEVER);
+}
+
 /** Would sending this window of the first file sleep on the disk?  If so, an
  *  op. */
 static bool ask_for_page(wr_end *e, wr_file *file, int64_t offset, size_t len)
@@ -286,7 +298,7 @@ static bool ask_for_page(wr_end *e, wr_file *file, int64_t offset, size_t len)
     wr_conn *c = e->conn;
     wr_op *op;
 
-    if (!c->child->core->asks_first || (e->flags & WR__END_PAGED)
+    if (!c->child->core->asks_first || is_believed(e, file)
         || wr__file_is_resident(file, offset, len)) {
         return false;
     }
@@ -453,7 +465,7 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
     if (e == c->ends) {
         wr_count(self, WR_N_BYTES_SENT, (int64_t)len);
     }
-    e->flags &= (uint8_t)~WR__END_PAGED;
+    c->kit->http.pagings = 0;
     while (len > 0) {
         apr_bucket *b = APR_BRIGADE_FIRST(e->out);
         size_t n;

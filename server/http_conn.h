@@ -32,6 +32,7 @@ typedef struct wr__http {
     int64_t keep_alive_ns; /**< how long to wait for one; 0: none came yet */
     int64_t discarded;     /**< bytes of content that nobody wanted */
     wr_op page;            /**< brings in what is to be sent next */
+    int pagings;           /**< how often it has done so, for this */
 } wr__http;
 
 /** Once for each kit. */

@@ -147,10 +147,12 @@ static wr_task *wait_for_task(struct worker *worker, wr_thread *self)
 static void begin(struct worker *worker, const wr_task *task, wr_thread *self)
 {
     uint32_t now_us = (uint32_t)(self->now_ns / 1000);
+    int32_t waited_us = (int32_t)(now_us - task->queued_us);
 
     wr_count(self, WR_N_TASKS_WAITING, -1);
+    /* Whoever queued it may have a later clock than we. */
     wr_count(self, WR_N_TASKS_WAITED_NS,
-             (int64_t)(uint32_t)(now_us - task->queued_us) * 1000);
+             waited_us > 0 ? (int64_t)waited_us * 1000 : 0);
     atomic_store_explicit(&worker->since_ns, self->now_ns,
                           memory_order_relaxed);
 }

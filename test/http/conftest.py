@@ -16,6 +16,7 @@ of a sanitizer.  What a test provokes it names by server.allow_errors().
 See README.md for how to run them.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -187,6 +188,16 @@ HELPER = "weir:helper"  # and a number: who runs ops for a child
 def is_child(name):
     """Does a process of that name serve?"""
     return not name.startswith(("weir: ", HELPER))
+
+
+def descriptors_of(pid):
+    """fd: what it is.  A process may close some, or end, while we look."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
 
 
 def processes_of(session):

@@ -11,7 +11,7 @@ import random
 import signal
 import time
 
-from conftest import processes, wait_for
+from conftest import descriptors_of, processes, wait_for
 from load import Load
 from sleepers import wait_until_asleep
 
@@ -48,14 +48,11 @@ class Killer:
 
 
 def descriptors(server):
-    """How many each process has that outlives its children."""
-    found = {}
-    for pid, (_, name) in server.processes().items():
-        if name.startswith("weir: "):
-            found[name, pid] = sorted(
-                os.readlink(fd).partition(":")[0]
-                for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir())
-    return found
+    """Those of each process that outlives its children."""
+    return {(name, pid): sorted(link.partition(":")[0]
+                                for link in descriptors_of(pid).values())
+            for pid, (_, name) in server.processes().items()
+            if name.startswith("weir: ")}
 
 
 def shared_memory():

@@ -8,7 +8,7 @@ import pytest
 
 import conftest
 import sleepers
-from conftest import HELPER, processes_of, wait_for
+from conftest import HELPER, descriptors_of, processes_of, wait_for
 from gate import Gates
 
 CONFIG = """
@@ -47,8 +47,7 @@ def status(pid):
 
 
 def links(pid):
-    return {os.readlink(f"/proc/{pid}/fd/{fd}")
-            for fd in os.listdir(f"/proc/{pid}/fd")}
+    return set(descriptors_of(pid).values())
 
 
 class Blocked:

@@ -1,12 +1,10 @@
 """Simple objects of each kind, as mod_objects makes them."""
 
-import os
-
 import pytest
 
 import tree
 from client import side_by_side
-from conftest import wait_for
+from conftest import descriptors_of, wait_for
 
 CONFIG = """
 LoadModule objects_module modules/mod_objects.so
@@ -107,21 +105,9 @@ def test_body_that_cannot_be_spooled(weir):
 
 
 def test_clients_that_give_up_leave_no_file_open(objects):
-    def link(path):
-        try:
-            return os.readlink(path)
-        except FileNotFoundError:  # closed meanwhile
-            return ""
-
-    def fds(pid):
-        try:
-            return os.listdir(f"/proc/{pid}/fd")
-        except FileNotFoundError:
-            return []
-
     def files():  # without a name
-        return sum("(deleted)" in link(f"/proc/{pid}/fd/{fd}")
-                   for pid in objects.children() for fd in fds(pid))
+        return sum("(deleted)" in link for pid in objects.children()
+                   for link in descriptors_of(pid).values())
 
     objects.get("/objects/body", "POST", body=b"x" * 200000)
     before = files()

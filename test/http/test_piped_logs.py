@@ -10,7 +10,8 @@ import pytest
 
 import conftest
 from client import make_request, side_by_side
-from conftest import HELPER, free_ports, processes_of, wait_for
+from conftest import (HELPER, descriptors_of, free_ports, processes_of,
+                      wait_for)
 from test_process import detached  # noqa: F401  a fixture
 
 SPAWNER = "weir: spawner"
@@ -158,9 +159,8 @@ def test_what_a_program_says_is_in_the_error_log(weir):
 
 def sockets(pid):
     """Those that a process holds."""
-    links = [os.readlink(f"/proc/{pid}/fd/{fd}")
-             for fd in os.listdir(f"/proc/{pid}/fd")]
-    return {link for link in links if link.startswith("socket:")}
+    return {link for link in descriptors_of(pid).values()
+            if link.startswith("socket:")}
 
 
 def tcp_sockets():
@@ -215,8 +215,7 @@ def test_children_do_not_hold_what_is_the_generations(weir):
     assert children
     for child in children:
         modes = []
-        for fd in os.listdir(f"/proc/{child}/fd"):
-            link = os.readlink(f"/proc/{child}/fd/{fd}")
+        for fd, link in descriptors_of(child).items():
             if link == pipe:
                 with open(f"/proc/{child}/fdinfo/{fd}",
                           encoding="ascii") as f:

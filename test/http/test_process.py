@@ -23,8 +23,8 @@ import client
 import conftest
 import sleepers
 import tree
-from conftest import (HELPER, free_ports, is_child, processes, processes_of,
-                      wait_for)
+from conftest import (HELPER, descriptors_of, free_ports, is_child, processes,
+                      processes_of, wait_for)
 
 MASTER, GENERATION = "weir: master", "weir: generatio"  # cut by the kernel
 
@@ -199,8 +199,7 @@ def test_stray_descriptors_are_not_handed_to_children(detached, variant):
     """The master's channel and signals are its own, listeners are all's."""
     server = detached().start()
     child = server.children()[0]
-    links = [os.readlink(f"/proc/{child}/fd/{fd}")
-             for fd in os.listdir(f"/proc/{child}/fd")]
+    links = descriptors_of(child).values()
     of_its_own = "ProcessPool off" in variant.directives  # its forks' ends
     assert sum("signalfd" in link for link in links) == of_its_own, links
 
@@ -576,6 +575,7 @@ def test_log_lines_of_a_dead_child_are_kept(detached):
     server = detached().start()
     for i in range(20):
         server.get(f"/hello.txt?{i}")
+    sleepers.wait_until_asleep(server)  # an answer is there before its line is
     for child in server.children():
         with contextlib.suppress(ProcessLookupError):  # it ended with another
             os.kill(child, signal.SIGKILL)
