@@ -7,8 +7,8 @@
 Each round runs every server once on every workload, one after the other, so
 that a machine whose speed drifts treats all alike; ratios are taken within a
 round, and medians over the rounds are printed.  CPU time is that of all
-threads of all processes of the server (user and system), from schedstat, over
-the measured requests.  Server on the first CPU, load on the second.
+processes of the server (user and system), with their threads that have ended,
+over the measured requests.  Server on the first CPU, load on the second.
 
 An MPM may be a variant of one as test/run/variants.py names it, as in
 --mpm hybrid,hybrid-readable,hybrid-always,hybrid-readable-always.
@@ -35,6 +35,8 @@ import time
 sys.path.insert(
     0, str(pathlib.Path(__file__).resolve().parent.parent / "test" / "run"))
 import variants  # noqa: E402
+
+from weircompare import measures  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 PORT = 18200
@@ -75,6 +77,8 @@ KeepAliveTimeout 60
 {log}
 <MPM mt>
     ThreadsPerChild {threads}
+    MinSpareThreads {threads}
+    MaxSpareThreads {threads}
 </MPM>
 """
 
@@ -127,19 +131,6 @@ def children_of(pid):
         except OSError:
             pass
     return found
-
-
-def cpu_ns(pids):
-    """Time on a CPU of all their threads, in nanoseconds."""
-    total = 0
-    for pid in pids:
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                path = f"/proc/{pid}/task/{task}/schedstat"
-                total += int(open(path).read().split()[0])
-        except OSError:
-            pass
-    return total
 
 
 def wait_for_port(process):
@@ -224,9 +215,10 @@ def measure(opts, root, server, work):
     if work[0] == MANY_NAME:
         load += ["-f", str(root / "list")]
     load += [str(PORT), f"/{work[0]}"]
-    before = cpu_ns(children_of(server.process.pid))
+    before = sum(map(measures.cpu_ns, children_of(server.process.pid)))
     out = subprocess.run(load, capture_output=True, text=True, check=True)
-    after = cpu_ns(children_of(server.process.pid))  # some are born late
+    # Some are born late.
+    after = sum(map(measures.cpu_ns, children_of(server.process.pid)))
     result = json.loads(out.stdout)
     if result["errors"]:
         print(f"    {result['errors']} errors", file=sys.stderr)
