@@ -1,10 +1,11 @@
 /*
  * config_core.c - the core's directives: their table and their functions.
  *
- * Runs where a configuration is read, in one thread.  <VirtualHost> and
- * <Directory> are in config_server.c; what the reader carries out while it
- * reads (Include, <IfModule>, LoadModule, ...) stands here only to be checked
- * and listed.
+ * Runs where a configuration is read, in one thread.  Names and addresses are
+ * in config_names.c, User and Group in config_user.c, directives for
+ * directories in config_dir.c, <VirtualHost> and <Directory> in
+ * config_server.c; what the reader carries out while it reads (Include,
+ * <IfModule>, LoadModule, ...) stands here only to be checked and listed.
  */
 #include "config_core.h"
 
@@ -15,22 +16,13 @@
 #include "config_server.h"
 #include "log_syslog.h"
 
-#include <apr_file_info.h>
-#include <apr_lib.h>
-#include <apr_network_io.h>
 #include <apr_strings.h>
-#include <apr_user.h>
 
-#include <arpa/inet.h>
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #define DAY (86400 * WR_SEC)
-
-/* A user or group that is not known yet. */
-#define NO_ID ((gid_t)-1)
 
 /* servers ------------------------------------------------------------------ */
 
@@ -68,95 +60,6 @@ static const char *set_document_root(wr_command_call *call, void *config,
     return NULL;
 }
 
-/* A host name, or an address literal, in lower case.  wild: * and ? too. */
-static const char *check_host(wr_command_call *call, const char *name,
-                              bool wild, const char **host)
-{
-    char *text = apr_pstrdup(call->pool, name);
-
-    for (char *c = text; *c; c++) {
-        *c = (char)apr_tolower(*c);
-        if (!apr_isalnum(*c) && !strchr(wild ? "-._*?[]:" : "-._[]:", *c)) {
-            return apr_psprintf(call->pool, "\"%.200s\" is not a host name",
-                                name);
-        }
-    }
-    if (!*text) {
-        return "an empty name";
-    }
-    *host = text;
-    return NULL;
-}
-
-/* What stands before "://". */
-static const char *check_scheme(wr_command_call *call, const char *text,
-                                const char *end, const char **scheme)
-{
-    const char *name =
-        apr_pstrmemdup(call->pool, text, (apr_size_t)(end - text));
-
-    if (strcasecmp(name, "http") != 0 && strcasecmp(name, "https") != 0) {
-        return apr_psprintf(call->pool, "\"%.100s\" is neither http nor https",
-                            name);
-    }
-    *scheme = name[4] ? "https" : "http";
-    return NULL;
-}
-
-static const char *set_server_name(wr_command_call *call, void *config,
-                                   int argc, const char *const *argv)
-{
-    wr_server *server = config;
-    const char *text = argv[0], *scheme_end = strstr(text, "://"), *error;
-    const char *scheme = NULL;
-    char *host, *scope;
-    apr_port_t port;
-
-    (void)argc;
-    if (scheme_end) {
-        error = check_scheme(call, text, scheme_end, &scheme);
-        if (error) {
-            return error;
-        }
-        text = scheme_end + 3;
-    }
-    if (apr_parse_addr_port(&host, &scope, &port, text, call->pool)
-            != APR_SUCCESS
-        || !host || scope) {
-        return apr_psprintf(call->pool, "\"%.200s\" is not HOST or HOST:PORT",
-                            argv[0]);
-    }
-    if (strchr(host, ':')) {
-        host = apr_pstrcat(call->pool, "[", host, "]", NULL);
-    }
-    error = check_host(call, host, false, &server->name);
-    if (!error) {
-        server->port = port;
-        server->scheme = scheme;
-        wr__server_mark(server, offsetof(wr_server, name));
-        wr__server_mark(server, offsetof(wr_server, port));
-        wr__server_mark(server, offsetof(wr_server, scheme));
-    }
-    return error;
-}
-
-static const char *add_server_alias(wr_command_call *call, void *config,
-                                    int argc, const char *const *argv)
-{
-    wr_server *server = config;
-
-    for (int i = 0; i < argc; i++) {
-        const char *alias = NULL;
-        const char *error = check_host(call, argv[i], true, &alias);
-
-        if (error) {
-            return error;
-        }
-        APR_ARRAY_PUSH(server->aliases, const char *) = alias;
-    }
-    return NULL;
-}
-
 /* Where an error log goes: a file, "stderr", a program, or syslog. */
 static const char *set_error_log(wr_command_call *call, void *config, int argc,
                                  const char *const *argv)
@@ -187,154 +90,6 @@ static const char *set_error_log(wr_command_call *call, void *config, int argc,
 
 /* the process ----------------------------------------------------------------
  */
-
-/* The address of a Listen in its one spelling; NULL: any. */
-static const char *listen_address(wr_command_call *call, const char *host,
-                                  const char **address)
-{
-    unsigned char bytes[sizeof(struct in6_addr)];
-    char text[INET6_ADDRSTRLEN];
-    int family = strchr(host, ':') ? AF_INET6 : AF_INET;
-
-    if (strcmp(host, "*") == 0) {
-        *address = NULL;
-        return NULL;
-    }
-    if (inet_pton(family, host, bytes) != 1) {
-        return apr_psprintf(call->pool,
-                            "\"%.200s\" is not a numeric address (IPv6 "
-                            "stands in brackets: [::1]:8080)",
-                            host);
-    }
-    *address =
-        apr_pstrdup(call->pool, inet_ntop(family, bytes, text, sizeof(text)));
-    return NULL;
-}
-
-static bool is_same_address(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static const char *add_listen(wr_command_call *call, void *config, int argc,
-                              const char *const *argv)
-{
-    wr__config *whole = config;
-    wr__listen *l = apr_pcalloc(call->pool, sizeof(*l));
-    const char *error;
-    char *host, *scope;
-    apr_port_t port;
-
-    (void)argc;
-    if (apr_parse_addr_port(&host, &scope, &port, argv[0], call->pool)
-            != APR_SUCCESS
-        || scope || port == 0) {
-        return apr_psprintf(call->pool,
-                            "\"%.200s\" is not PORT, IPv4:PORT or [IPv6]:PORT "
-                            "with a port of 1 to 65535",
-                            argv[0]);
-    }
-    error = host ? listen_address(call, host, &l->address) : NULL;
-    if (error) {
-        return error;
-    }
-    l->port = port;
-    l->file = call->directive->file;
-    l->line = call->directive->line;
-    for (int i = 0; i < whole->listens->nelts; i++) {
-        const wr__listen *other =
-            APR_ARRAY_IDX(whole->listens, i, const wr__listen *);
-
-        if (other->port == port
-            && is_same_address(other->address, l->address)) {
-            return apr_psprintf(call->pool,
-                                "%.200s is listened on already by %s:%d",
-                                argv[0], other->file, other->line);
-        }
-    }
-    APR_ARRAY_PUSH(whole->listens, wr__listen *) = l;
-    return NULL;
-}
-
-/* "#33" or a name.  *gid: the user's own group, NO_ID if it has no entry. */
-static const char *find_user(const char *name, uid_t *uid, gid_t *gid,
-                             apr_pool_t *pool)
-{
-    apr_uid_t found;
-    apr_gid_t group;
-    char *by_number = NULL;
-    int64_t number;
-
-    if (name[0] == '#') {
-        const char *error =
-            wr_parse_int(pool, name + 1, 0, UINT_MAX - 1, &number);
-
-        if (error) {
-            return error;
-        }
-        *uid = (uid_t)number;
-        *gid = NO_ID;
-        if (apr_uid_name_get(&by_number, *uid, pool) != APR_SUCCESS) {
-            return NULL;
-        }
-        name = by_number;
-    }
-    if (apr_uid_get(&found, &group, name, pool) != APR_SUCCESS) {
-        return apr_psprintf(pool, "there is no user \"%.100s\"", name);
-    }
-    *uid = found;
-    *gid = group;
-    return NULL;
-}
-
-/* Who serves matters only to a server that may choose. */
-static const char *set_user(wr_command_call *call, void *config, int argc,
-                            const char *const *argv)
-{
-    wr__config *whole = config;
-    gid_t own_group = NO_ID;
-    const char *error = NULL;
-
-    (void)argc;
-    if (geteuid() == 0) {
-        error = find_user(argv[0], &whole->uid, &own_group, call->pool);
-    }
-    if (!error) {
-        whole->user = argv[0];
-        if (!whole->group) {
-            whole->gid = own_group;
-        }
-    }
-    return error;
-}
-
-static const char *set_group(wr_command_call *call, void *config, int argc,
-                             const char *const *argv)
-{
-    wr__config *whole = config;
-    apr_gid_t gid;
-    int64_t number;
-
-    (void)argc;
-    if (geteuid() == 0 && argv[0][0] == '#') {
-        const char *error =
-            wr_parse_int(call->pool, argv[0] + 1, 0, UINT_MAX - 1, &number);
-
-        if (error) {
-            return error;
-        }
-        whole->gid = (gid_t)number;
-    }
-    else if (geteuid() == 0) {
-        if (apr_gid_get(&gid, argv[0], call->pool) != APR_SUCCESS) {
-            return apr_psprintf(call->pool, "there is no group \"%.100s\"",
-                                argv[0]);
-        }
-        whole->gid = gid;
-    }
-    whole->group = argv[0];
-    return NULL;
-}
 
 static const char *set_cache_content(wr_command_call *call, void *config,
                                      int argc, const char *const *argv)
@@ -531,7 +286,7 @@ static const wr_command commands[] = {
      .is_section = true,
      .help = "What holds for URLs whose path matches."},
     {.name = "Listen",
-     .run = add_listen,
+     .run = wr__add_listen,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
      .args = "[address:]port",
@@ -565,13 +320,13 @@ static const wr_command commands[] = {
      .preset = "0",
      .help = "The kernel's receive buffer of a connection; 0: the system's."},
     {.name = "ServerName",
-     .run = set_server_name,
+     .run = wr__set_server_name,
      .context = WR_IN_SERVERS,
      ONE_ARG,
      .args = "[scheme://]host[:port]",
      .help = "The name by which the server calls itself and is called."},
     {.name = "ServerAlias",
-     .run = add_server_alias,
+     .run = wr__add_server_alias,
      .context = WR_IN_SERVER,
      .min_args = 1,
      .max_args = WR_ARGS_ANY,
@@ -608,14 +363,14 @@ static const wr_command commands[] = {
      .preset = WR_STATE_DIR "/weir.pid",
      .help = "Holds the master's process number while it runs."},
     {.name = "User",
-     .run = set_user,
+     .run = wr__set_user,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
      .args = "name|#number",
      .preset = "www-data, or nobody",
      .help = "Who serves, if the server is started by root."},
     {.name = "Group",
-     .run = set_group,
+     .run = wr__set_group,
      .context = WR_IN_GLOBAL,
      ONE_ARG,
      .args = "name|#number",
@@ -1099,8 +854,8 @@ void wr__core_defaults(wr__config *c)
 {
     c->error_log = WR_LOG_DIR "/error_log";
     c->pid_file = WR_STATE_DIR "/weir.pid";
-    c->uid = NO_ID;
-    c->gid = NO_ID;
+    c->uid = WR__NO_ID;
+    c->gid = WR__NO_ID;
     c->processes = 1;
     c->listen_backlog = 511;
     c->accept_limit = 64;
@@ -1116,45 +871,13 @@ void wr__core_defaults(wr__config *c)
     c->cache_content = WR__CONTENT_MEMORY;
 }
 
-static void default_user(wr__config *c, wr__errors *errors, const char *file)
-{
-    static const char *const names[] = {"www-data", "nobody"};
-
-    for (int i = 0; i < 2; i++) {
-        gid_t own_group = NO_ID;
-
-        if (!find_user(names[i], &c->uid, &own_group, c->pool)) {
-            c->user = names[i];
-            if (!c->group) {
-                c->gid = own_group;
-            }
-            return;
-        }
-    }
-    wr__errors_add(errors, file, 1,
-                   "no User is given, and there is neither www-data nor "
-                   "nobody");
-}
-
 void wr__core_finish(wr__config *c, wr__errors *errors, const char *file)
 {
     if (c->listens->nelts == 0) {
         wr__errors_add(errors, file, 1,
                        "no Listen: there is no address to serve on");
     }
-    if (geteuid() != 0) {
-        c->uid = geteuid();
-        c->gid = getegid();
-        return;
-    }
-    if (!c->user) {
-        default_user(c, errors, file);
-    }
-    if (c->user && c->gid == NO_ID) {
-        wr__errors_add(errors, file, 1,
-                       "User %s is in no group of its own: write Group",
-                       c->user);
-    }
+    wr__user_finish(c, errors, file);
 }
 
 static apr_status_t open_logs(apr_pool_t *pool, wr_server *main_server)

@@ -115,6 +115,18 @@ wr_command_fn wr__set_encoded_slashes;
 wr_command_fn wr__set_request_timeout;
 wr_command_fn wr__set_log_level;
 
+/** Names and addresses: config_names.c. */
+wr_command_fn wr__set_server_name;
+wr_command_fn wr__add_server_alias;
+wr_command_fn wr__add_listen;
+
+/** Who serves: config_user.c. */
+wr_command_fn wr__set_user;
+wr_command_fn wr__set_group;
+#define WR__NO_ID ((gid_t)-1) /**< a user or group that is not known yet */
+/** What can be said only when all was read; as wr__core_finish(). */
+void wr__user_finish(wr__config *config, wr__errors *errors, const char *file);
+
 /** Give all of a configuration's own fields their defaults. */
 void wr__core_defaults(wr__config *config);
 

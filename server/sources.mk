@@ -16,12 +16,14 @@ server_sources = \
     server/config_dump.c \
     server/config_http.c \
     server/config_load.c \
+    server/config_names.c \
     server/config_reader.c \
     server/config_root.c \
     server/config_section.c \
     server/config_server.c \
     server/config_set.c \
     server/config_text.c \
+    server/config_user.c \
     server/config_walk.c \
     server/conn.c \
     server/end.c \
