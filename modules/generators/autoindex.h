@@ -70,6 +70,7 @@ typedef struct wr__index_config {
     const char *style_sheet, *head_insert;
     wr__index_key key;
     int is_descending; /* -1: IndexOrderDefault was not given */
+    int entries_max;   /* 0: not said */
 } wr__index_config;
 
 /** What is shown of a file or a directory. */
@@ -89,9 +90,6 @@ typedef struct wr__index_view {
     const char *pattern; /* of names, or NULL */
 } wr__index_view;
 
-/** More than anyone reads; what follows is left out. */
-#define WR__INDEX_ENTRIES_MAX 20000
-
 /** A file of the site's own that stands above or below the entries. */
 typedef struct wr__index_text {
     const char *words; /* NULL: there is none */
@@ -103,8 +101,8 @@ typedef struct wr__index_text {
  * return; always asked for in the same order.
  */
 
-/** List the directory that is r->file. */
-wr_result wr__index_list(wr_request *r, wr_op **listed);
+/** List the directory that is r->file; of its entries @a max at most. */
+wr_result wr__index_list(wr_request *r, int max, wr_op **listed);
 /** Read the beginning of a file beside the entries (HeaderName). */
 wr_result wr__index_read_text(wr_request *r, const char *name,
                               wr__index_text *text);

@@ -267,7 +267,7 @@ static uint64_t resolve_of(const wr_request *r)
                                               : RESOLVE_NO_SYMLINKS;
 }
 
-wr_result wr__index_list(wr_request *r, wr_op **listed)
+wr_result wr__index_list(wr_request *r, int max, wr_op **listed)
 {
     wr_op *op = wr_request_op(r);
 
@@ -277,7 +277,7 @@ wr_result wr__index_list(wr_request *r, wr_op **listed)
         op->dir = r->root->fd;
         op->path = r->root_path;
         op->resolve = resolve_of(r);
-        op->len = WR__INDEX_ENTRIES_MAX;
+        op->len = (size_t)max;
         return wr_request_ask(r, op);
     }
     if (op->status != APR_SUCCESS) {
@@ -288,7 +288,7 @@ wr_result wr__index_list(wr_request *r, wr_op **listed)
     if (op->done > op->len) {
         wr_log_request(r, WR_LOG_WARN, 0,
                        "%s has more than the %d entries that are shown",
-                       r->filename, WR__INDEX_ENTRIES_MAX);
+                       r->filename, max);
     }
     return WR_OK;
 }

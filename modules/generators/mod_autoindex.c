@@ -26,6 +26,7 @@
 
 #define ICON_WIDTH  20 /* of the icons that servers have come with for ever */
 #define ICON_HEIGHT 22
+#define ENTRIES_MAX 20000
 
 extern WR_API wr_module autoindex_module;
 
@@ -105,6 +106,8 @@ static void *merge_dir_config(apr_pool_t *pool, const void *base,
     merged->key = inner->is_descending >= 0 ? inner->key : outer->key;
     merged->is_descending =
         inner->is_descending >= 0 ? inner->is_descending : outer->is_descending;
+    merged->entries_max =
+        inner->entries_max ? inner->entries_max : outer->entries_max;
     return merged;
 }
 
@@ -509,7 +512,8 @@ static wr_result make_index(wr_request *r)
     wr__index_text header, readme;
     wr__index_view view;
     wr_op *listed;
-    wr_result result = wr__index_list(r, &listed);
+    wr_result result = wr__index_list(
+        r, conf->entries_max ? conf->entries_max : ENTRIES_MAX, &listed);
 
     if (result == WR_OK) {
         result = wr__index_read_text(r, conf->header_name, &header);
@@ -571,6 +575,17 @@ static const wr_command commands[] = {
      .help = "The order of a directory's entries until a client asks for "
              "another.",
      .preset = "Ascending Name"},
+    {.name = "IndexEntriesMax",
+     .run = wr_set_int,
+     .context = WR_IN_ANY,
+     .min_args = 1,
+     .max_args = 1,
+     .min = 1,
+     .max = 1000000,
+     .args = "entries",
+     .help = "So many are shown at most; that there are more is logged.",
+     .preset = "20000",
+     FIELD(entries_max)},
     {.name = "IndexIgnore",
      .run = add_ignored,
      .context = WR_IN_ANY,

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from conftest import wait_for
+
 CONFIG = """
 <Directory "@WWW@/list">
     Options +Indexes
@@ -50,6 +52,9 @@ CONFIG = """
 </Directory>
 <Directory "@WWW@/list/version">
     IndexOptions FancyIndexing VersionSort
+</Directory>
+<Directory "@WWW@/list/bounded">
+    IndexEntriesMax 3
 </Directory>
 <Directory "@WWW@/list/nolinks">
     Options -FollowSymLinks
@@ -291,7 +296,18 @@ def test_changes_show_at_once(server):
     assert links(listing(server, "/list/changing/")) == ["one", "two"]
 
 
+def test_no_more_entries_than_the_bound(server):
+    for name in "abc":
+        server.put(f"list/bounded/{name}")
+    assert links(listing(server, "/list/bounded/")) == ["a", "b", "c"]
+    server.put("list/bounded/d")
+    assert len(links(listing(server, "/list/bounded/"))) == 3
+    wait_for(lambda: "has more than the 3 entries that are shown"
+             in server.error_log())
+
+
 @pytest.mark.parametrize("text,words", [
+    ("IndexEntriesMax 0", "too small"),
     ("IndexOptions Fancy", "no option Fancy"),
     ("IndexOptions NameWidth", "needs a number"),
     ("IndexOptions NameWidth=2", "too small"),
