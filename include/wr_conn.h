@@ -126,7 +126,8 @@ WR_API bool wr_conn_ready(const wr_conn *c);
 
 /**
  * Read and write what is wanted and ready, without waiting, at most
- * @a quantum bytes to an end.  For MPMs that act on readiness.
+ * @a quantum bytes to an end, or of a file up to the end of a page.  For MPMs
+ * that act on readiness.
  *
  * @thread the owner's.
  */

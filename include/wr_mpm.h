@@ -115,7 +115,7 @@ struct wr_child {
     int listener_count;
     int drain_fd;   /**< becomes and stays readable when draining or stopping */
     int stop_fd;    /**< becomes and stays readable when stopping */
-    size_t quantum; /**< bytes to one end in a turn */
+    size_t quantum; /**< for wr_conn_io() and wr_end_peek(): a turn */
     int accept_limit; /**< connections taken for one report of a listener */
     int max_connections;
     _Atomic int connections;    /**< now open */

@@ -31,7 +31,9 @@
 
 #define LONG_COPY   WR_MS /* no window is copied so slowly */
 #define PAGINGS_MAX 3     /* times that a window is brought in, at most */
-#define SMALL       4096  /* bytes that are sent as one piece */
+#define WINDOW_TIME (WR_SEC / 4)
+#define WINDOW_SLOW 131072 /* bytes, for who has not taken the last in time */
+#define SMALL       4096   /* bytes that are sent as one piece */
 
 static void end_failed(wr_end *e)
 {
@@ -223,7 +225,7 @@ bool wr__end_can_send(wr_end *e)
         return false;
     }
     e->flags &= (uint8_t)~WR__END_PAGING;
-    e->conn->kit->http.pagings++;
+    e->conn->kit->http.window.pagings++;
     return true;
 }
 
@@ -246,11 +248,20 @@ void wr__end_finish_requests(wr_end *e)
     }
 }
 
+/** Another object has its turn. */
+static void forget_window(wr_end *e)
+{
+    if (e->conn->kit) {
+        e->conn->kit->http.window = (wr__window){.file = NULL};
+    }
+}
+
 void wr__end_drop_output(wr_end *e)
 {
     apr_bucket *b;
 
     assert(!e->in_flight);
+    forget_window(e);
     while (e->out && !APR_BRIGADE_EMPTY(e->out)) {
         b = APR_BRIGADE_FIRST(e->out);
         if (wr__bucket_is_end(b)) {
@@ -278,12 +289,12 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/** Has this window been brought in so often that it is sent without a look?
+/** Has the window been brought in so often that it is sent without a look?
  *  Where memory is short, what a helper has read can be gone before it is sent;
  *  but a disk may also be so busy that this never ends. */
 static bool is_believed(const wr_end *e, const wr_file *file)
 {
-    int times = e->conn->kit->http.pagings;
+    int times = e->conn->kit->http.window.pagings;
 
     return times >= PAGINGS_MAX
            || (times > 0
@@ -291,15 +302,24 @@ static bool is_believed(const wr_end *e, const wr_file *file)
                       == WR_RESIDENT_NEVER);
 }
 
-/** Would sending this window of the first file sleep on the disk?  If so, an
- *  op. */
-static bool ask_for_page(wr_end *e, wr_file *file, int64_t offset, size_t len)
+/** Would sending this of the first file sleep on the disk?  If so, an op; if
+ *  not, a window. */
+static bool ask_for_page(wr_end *e, const wr_thread *self, wr_file *file,
+                         int64_t offset, size_t len)
 {
     wr_conn *c = e->conn;
+    wr__window *window = &c->kit->http.window;
+    int64_t end = offset + (int64_t)len;
     wr_op *op;
 
-    if (!c->child->core->asks_first || is_believed(e, file)
-        || wr__file_is_resident(file, offset, len)) {
+    if (!c->child->core->asks_first
+        || (window->file == file && end <= window->end
+            && self->now_ns < window->until_ns)) {
+        return false;
+    }
+    if (is_believed(e, file) || wr__file_is_resident(file, offset, len)) {
+        *window = (wr__window){
+            .file = file, .end = end, .until_ns = self->now_ns + WINDOW_TIME};
         return false;
     }
     op = &c->kit->http.page;
@@ -321,14 +341,15 @@ static bool is_mapped(const apr_bucket *b)
 /** A mapping's turn has come: may the kernel read it?  Whoever truncates the
  *  file between this and the sending leaves zeros in its last page, as he does
  *  where sendfile() has put pages into the socket. */
-static wr_io check_first_mapped(wr_end *e, const apr_bucket *b, size_t quantum)
+static wr_io check_first_mapped(wr_end *e, const wr_thread *self,
+                                const apr_bucket *b, size_t quantum)
 {
     wr_file *file = wr_bucket_file(b);
 
     if (!wr__file_is_whole(file)) {
         return end_is_short(e);
     }
-    return ask_for_page(e, file, b->start, smaller(b->length, quantum))
+    return ask_for_page(e, self, file, b->start, smaller(b->length, quantum))
                ? WR_IO_CALL
                : WR_IO_DONE;
 }
@@ -401,21 +422,35 @@ static bool is_sent_by_kernel(const apr_bucket *b)
            && !wr_bucket_file(b)->map;
 }
 
-/** How much of a file goes at once: up to the end of a page.  What begins in
- *  the middle of one is cut at each page, in the kernel and in the segments,
- *  and leaves a few bytes over for one call more. */
-static size_t file_piece(const apr_bucket *b, size_t quantum)
+/** So much of a file that it ends with a page.  What begins in the middle of
+ *  one is cut at each page, in the kernel and in the segments, and leaves a few
+ *  bytes over for one call more. */
+static size_t to_page_end(const apr_bucket *b, size_t len)
 {
-    size_t over = (size_t)(b->start + (apr_off_t)quantum) % WR_SPAN_PAGE;
+    size_t over = ((size_t)b->start + len) % WR_SPAN_PAGE;
 
-    return smaller(b->length, over ? quantum + WR_SPAN_PAGE - over : quantum);
+    return smaller(b->length, over ? len + WR_SPAN_PAGE - over : len);
+}
+
+/** How much of a file goes at once: what is left of a window, or a new one. */
+static size_t file_piece(const wr_end *e, const wr_thread *self,
+                         const apr_bucket *b, size_t quantum)
+{
+    const wr__window *window = &e->conn->kit->http.window;
+
+    if (window->file != wr_bucket_file(b) || b->start >= window->end) {
+        return to_page_end(b, quantum);
+    }
+    if (self->now_ns >= window->until_ns) {
+        return to_page_end(b, smaller(quantum, WINDOW_SLOW));
+    }
+    return smaller(to_page_end(b, quantum), (size_t)(window->end - b->start));
 }
 
 wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
 {
     apr_bucket *b, *behind;
 
-    (void)self;
     if (!wr__end_has_output(e)) {
         return WR_IO_EMPTY;
     }
@@ -428,7 +463,7 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
         return WR_IO_EMPTY; /* nothing has come yet */
     }
     if (is_mapped(b)) {
-        wr_io io = check_first_mapped(e, b, quantum);
+        wr_io io = check_first_mapped(e, self, b, quantum);
 
         if (io != WR_IO_DONE) {
             return io;
@@ -439,7 +474,7 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
         span->is_mapped = false;
         span->fd = wr_bucket_file(b)->fd;
         span->offset = b->start;
-        span->len = file_piece(b, quantum);
+        span->len = file_piece(e, self, b, quantum);
         behind = span->len < b->length ? b : APR_BUCKET_NEXT(b);
     }
     else {
@@ -465,7 +500,6 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
     if (e == c->ends) {
         wr_count(self, WR_N_BYTES_SENT, (int64_t)len);
     }
-    c->kit->http.pagings = 0;
     while (len > 0) {
         apr_bucket *b = APR_BRIGADE_FIRST(e->out);
         size_t n;
@@ -478,6 +512,7 @@ void wr_end_advance(wr_end *e, wr_thread *self, size_t len)
         b->length -= n;
         if (b->length == 0) {
             apr_bucket_delete(b);
+            forget_window(e);
         }
         wr__end_finish_requests(e);
     }
@@ -557,7 +592,28 @@ static bool knows_no_sendfile(int error)
     return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
 }
 
-wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
+/** Will what is held back be followed at once by more of a file, or by the end
+ *  of the connection? */
+static bool may_stay_corked(const wr_end *e, wr_io io)
+{
+    switch (io) {
+    case WR_IO_AGAIN: /* the kernel has segments enough */
+        return true;
+    case WR_IO_QUANTUM:
+        return is_sent_by_kernel(APR_BRIGADE_FIRST(e->out));
+    case WR_IO_EMPTY:
+        return (e->flags & WR__END_FIN) && !wr__end_has_output(e);
+    case WR_IO_DONE:
+    case WR_IO_CALL:
+    case WR_IO_CPU:
+    case WR_IO_ERROR:
+        break;
+    }
+    return false;
+}
+
+/** wr_end_ship(), which may leave the end corked. */
+static wr_io ship(wr_end *e, wr_thread *self, size_t quantum)
 {
     wr_span span;
     size_t sent = 0;
@@ -566,7 +622,7 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
 
     while ((io = wr_end_peek(e, self, quantum - sent, &span)) == WR_IO_DONE) {
         if (span.kind == WR_SPAN_FILE
-            && ask_for_page(e, wr_bucket_file(APR_BRIGADE_FIRST(e->out)),
+            && ask_for_page(e, self, wr_bucket_file(APR_BRIGADE_FIRST(e->out)),
                             span.offset, span.len)) {
             return WR_IO_CALL;
         }
@@ -584,6 +640,7 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
         }
         if (n < 0 && span.kind == WR_SPAN_FILE && knows_no_sendfile(errno)) {
             set_ready(e, WR_WRITE);
+            forget_window(e);
             wr__file_read_instead(first_request(e), APR_BRIGADE_FIRST(e->out));
             continue;
         }
@@ -606,7 +663,14 @@ wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
             return WR_IO_QUANTUM;
         }
     }
-    if (io == WR_IO_EMPTY) {
+    return io;
+}
+
+wr_io wr_end_ship(wr_end *e, wr_thread *self, size_t quantum)
+{
+    wr_io io = ship(e, self, quantum);
+
+    if ((e->flags & WR__END_CORKED) && !may_stay_corked(e, io)) {
         cork(e, false);
     }
     return io;

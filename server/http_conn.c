@@ -62,7 +62,7 @@ void wr__http_reset(wr__http *http, int64_t idle_until_ns)
     http->is_held_up = false;
     http->refusal = 0;
     http->discarded = 0;
-    http->pagings = 0;
+    http->window = (wr__window){.file = NULL};
     http->keep_alive_ns = 0;
     http->idle_until_ns = idle_until_ns;
 }

@@ -12,6 +12,15 @@
 #include "http_body.h"
 #include "http_parse.h"
 
+/** What may be sent of the output's first object, a file, without another look
+ *  at whether it is in memory. */
+typedef struct wr__window {
+    const wr_file *file; /**< NULL: nothing */
+    int64_t end;         /**< from where it is now up to there */
+    int64_t until_ns;    /**< then a look is due again */
+    int pagings;         /**< how often an op has brought in the next one */
+} wr__window;
+
 typedef struct wr__http {
     wr__head head;
     wr__body body;
@@ -32,7 +41,7 @@ typedef struct wr__http {
     int64_t keep_alive_ns; /**< how long to wait for one; 0: none came yet */
     int64_t discarded;     /**< bytes of content that nobody wanted */
     wr_op page;            /**< brings in what is to be sent next */
-    int pagings;           /**< how often it has done so, for this */
+    wr__window window;
 } wr__http;
 
 /** Once for each kit. */

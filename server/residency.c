@@ -92,16 +92,16 @@ static uint64_t parts_of(const wr_file *file, int64_t offset, size_t len,
 {
     int64_t part = PART_MIN, end = offset + (int64_t)len, from, to;
 
-    while (part * PARTS < file->size) {
+    while (part <= (file->size - 1) / PARTS) {
         part *= 2;
     }
     if (all_of_them) {
-        from = (offset + part - 1) / part;
-        to = end >= file->size ? (end + part - 1) / part : end / part;
+        from = offset / part + (offset % part != 0);
+        to = end / part + (end >= file->size && end % part != 0);
     }
     else {
         from = offset / part;
-        to = (end + part - 1) / part;
+        to = end / part + (end % part != 0);
     }
     return bits(from, to < PARTS ? to : PARTS);
 }
@@ -111,10 +111,11 @@ static bool is_trusted(wr_file *file, int64_t now, int64_t offset, size_t len)
 {
     uint64_t asked = parts_of(file, offset, len, false);
 
-    if (now - atomic_load_explicit(&file->seen_since, memory_order_relaxed)
+    /* Who sees the new time sees the bits gone, too. */
+    if (now - atomic_load_explicit(&file->seen_since, memory_order_acquire)
         >= TRUST) {
         atomic_store_explicit(&file->seen, 0, memory_order_relaxed);
-        atomic_store_explicit(&file->seen_since, now, memory_order_relaxed);
+        atomic_store_explicit(&file->seen_since, now, memory_order_release);
         return false;
     }
     return (atomic_load_explicit(&file->seen, memory_order_relaxed) & asked)

@@ -182,11 +182,22 @@ static bool is_last(const machine *m)
     return m->at + 1 >= m->script_len || m->script[m->at + 1].kind == 'x';
 }
 
+/** How much of the output goes at once; of a file, up to the end of a page. */
+static size_t piece_of(const machine_end *me, size_t quantum)
+{
+    size_t over = (me->out_position % PATTERN_PERIOD + quantum) % WR_SPAN_PAGE;
+
+    if (me->out_kind == 'f' && over > 0) {
+        quantum += WR_SPAN_PAGE - over;
+    }
+    return me->out_left < quantum ? me->out_left : quantum;
+}
+
 wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
 {
     machine *m = machine_enter(e->conn, self, "wr_end_peek");
     machine_end *me = (machine_end *)e;
-    size_t len = me->out_left < quantum ? me->out_left : quantum;
+    size_t len = piece_of(me, quantum);
 
     PROMISE(quantum > 0 && quantum <= the_child->quantum,
             "wr_end_peek: a quantum of %zu", quantum);
