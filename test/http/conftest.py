@@ -190,12 +190,16 @@ def is_child(name):
     return not name.startswith(("weir: ", HELPER))
 
 
+# What /proc says of a process, or of its descriptor, that is there no more.
+GONE = (FileNotFoundError, ProcessLookupError)
+
+
 def descriptors_of(pid):
     """fd: what it is.  A process may close some, or end, while we look."""
     found = {}
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(*GONE):
         for fd in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(*GONE):
                 found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
     return found
 

@@ -9,6 +9,7 @@ Processes and threads that are made meanwhile are traced, too.
 """
 
 import collections
+import contextlib
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import subprocess
 
 import pytest
 
-from conftest import wait_for
+from conftest import GONE, wait_for
 
 # args and result as strace writes them, descriptors with what they are.
 Call = collections.namedtuple("Call", "thread name args result")
@@ -60,9 +61,10 @@ class Trace:
         """Of all processes: thread: (process, name)."""
         found = {}
         for pid in self.pids:
-            for tid in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{tid}/comm") as f:
-                    found[int(tid)] = (pid, f.read().strip())
+            with contextlib.suppress(*GONE):
+                for tid in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{tid}/comm") as f:
+                        found[int(tid)] = (pid, f.read().strip())
         return found
 
     def said(self):
@@ -73,7 +75,7 @@ class Trace:
         """Are all threads traced, or has it given up?"""
         if self.process.poll() is not None:
             return True
-        return all(tracer_of(tid) == self.process.pid
+        return all(tracer_of(tid) in (self.process.pid, None)
                    for tid in self.threads())
 
     def thread(self, name):
@@ -88,8 +90,10 @@ class Trace:
 
 
 def tracer_of(tid):
-    with open(f"/proc/{tid}/status") as f:
+    """Its tracer, 0: none; None if it has ended."""
+    with contextlib.suppress(*GONE), open(f"/proc/{tid}/status") as f:
         return int(re.search(r"^TracerPid:\s*(\d+)", f.read(), re.M)[1])
+    return None
 
 
 def calls_in(text):

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+import conftest
 import tree
 import variants
 from conftest import processes, wait_for
@@ -119,7 +120,7 @@ def limited(server, what, limit):
         yield
     finally:
         for pid, limits in old.items():
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(*conftest.GONE):
                 set_limit(pid, what, limits)
 
 
