@@ -9,8 +9,8 @@ A term is a number, or a server and a measure, with a factor before it if
 wanted; a server alone stands for the claim's own measure.  `each` stands for
 each of the servers that the claim names; the claim holds if it does for all.
 `within spread` lets a comparison also hold where the two are equal within the
-noise: their spread over the repetitions, or 5 %, whichever is more.  Where that
-is over 25 %, nothing is decided by it.
+noise: what their ratio scatters over the repetitions (stats.scatter), or 5 %,
+whichever is more.  Where that is over 25 %, nothing is decided by it.
 
 Two servers are compared by the median of their ratios within each repetition,
 so that a machine whose speed drifts misleads as little as it can.
@@ -180,7 +180,9 @@ def compare_servers(above, operator, below, within_spread, names):
         return (HOLDS if verdict else FAILS), \
             f"{names[0]} is {figure(stats.median(a))}, " \
             f"{names[1]} is {figure(stats.median(b))}"
-    ratio, noise = stats.median(ratios), stats.noise(a, b)
+    ratio, noise = stats.median(ratios), stats.scatter(ratios)
+    if min(ratios) > 1 or max(ratios) < 1:
+        noise = stats.NOISE_FLOOR  # every repetition says the same
     line = (f"{names[0]} / {names[1]} = {figure(ratio)} "
             f"({figure(min(ratios))} to {figure(max(ratios))})")
     if within_spread and abs(ratio - 1) <= noise:

@@ -37,6 +37,17 @@ def paired_ratios(above, below):
             if key in below and below[key] != 0]
 
 
+def scatter(ratios):
+    """By how much repeated ratios differ from their median, as a share of it:
+    twice the median distance, so that one repetition that was disturbed does
+    not count."""
+    middle = median(ratios)
+    if middle == 0:
+        return NOISE_FLOOR
+    distances = [abs(ratio - middle) for ratio in ratios]
+    return max(NOISE_FLOOR, 2 * median(distances) / abs(middle))
+
+
 def noise(*samples):
     """The share by which medians of these may differ and still be equal."""
     return max([NOISE_FLOOR] + [spread(values) for values in samples])

@@ -62,6 +62,13 @@ def test_who_was_not_measured_is_said_and_decides_nothing():
     assert judge("each < 5", ["mp"], "p90").verdict == claims.UNKNOWN
 
 
+def test_one_disturbed_repetition_does_not_decide():
+    values = {"a": {0: 200, 1: 101, 2: 99}, "b": {0: 100, 1: 100, 2: 100}}
+    found = claims.judge(claims.parse("a <= b within spread"),
+                         lambda server, _: values[server])
+    assert found.verdict == claims.EQUAL
+
+
 def test_ratios_are_taken_within_a_repetition():
     """The machine slows down by half: the medians alone would mislead."""
     values = {"a": {0: 110, 1: 55, 2: 54}, "b": {0: 100, 1: 50, 2: 49}}

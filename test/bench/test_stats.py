@@ -14,6 +14,12 @@ def test_noise_is_never_below_its_floor():
     assert stats.noise([100, 100], [80, 100, 120]) == 0.2
 
 
+def test_one_disturbed_repetition_is_no_scatter():
+    assert stats.scatter([1, 1.01, 2]) == stats.NOISE_FLOOR
+    assert round(stats.scatter([0.9, 1, 1.1]), 6) == 0.2
+    assert stats.scatter([1]) == stats.scatter([0, 0]) == stats.NOISE_FLOOR
+
+
 def test_ratios_of_what_both_have():
     assert stats.paired_ratios({0: 10, 1: 30, 3: 1}, {0: 5, 1: 10, 2: 9}) \
         == [2, 3]
