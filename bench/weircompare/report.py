@@ -54,7 +54,14 @@ NAMES = {
     "mb_s": "MB/s", "stall_ms_s": "loops stood still, ms/s",
     "disk_reads_s": "disk reads/s", "cpu_share": "CPU share",
     "per_cpu_s": "requests per CPU second", "errors": "errors",
+    "helper_wait_ms": "wait for a helper, ms",
+    "task_wait_ms": "wait for a worker, ms",
 }
+
+
+def ratio_text(ratio):
+    """Hundredths, or two figures of what would be none of them."""
+    return f"{ratio:.2f}" if ratio >= 0.1 or ratio == 0 else f"{ratio:.2g}"
 
 
 def name_of(measure):
@@ -194,7 +201,7 @@ def table_line(results, name, server, point, columns, base):
         ratios = stats.paired_ratios(
             found[columns[0]],
             results.values(name, base, point, columns[0]))
-        cells.append(f"<td>{stats.median(ratios):.2f}</td>" if ratios
+        cells.append(f"<td>{ratio_text(stats.median(ratios))}</td>" if ratios
                      else "<td></td>")
     marks = ", ".join(f"{mark} ({count})" for mark, count
                       in results.marks(name, server, point).items())

@@ -150,6 +150,11 @@ PLACES = [("outside all sections", "global"), ("in <VirtualHost>", "server"),
           ("in <Directory>", "&lt;Directory&gt;"), ("in <MPM>", "MPM")]
 
 
+def breakable(name):
+    """A long name, where there is no room for it, breaks between its words."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "<wbr>", name)
+
+
 class Directive:
     """What weir -L says of one, in four lines at most."""
 
@@ -181,7 +186,8 @@ class Directive:
         mark = "section-" if self.is_section else ""
         open_, close = ("&lt;", "<code>&gt;</code>") if self.is_section else (
             "", "")
-        args = f" <small><code>{html.escape(self.args, False)}</code></small>"
+        args = html.escape(self.args, False).replace("|", "|<wbr>")
+        args = f" <small><code>{args}</code></small>"
         default = DEFAULTS.get(self.name)
         if not default and self.default is not None:
             default = f"<code>{html.escape(self.default, False)}</code>"
@@ -192,7 +198,7 @@ class Directive:
         text = HELP.get(self.name) or html.escape(
             self.help.replace("'", "’"), False)
         return (f'<tr><th scope="row" id="{mark}{self.name.lower()}">'
-                f"<code>{open_}{self.name}</code>"
+                f"<code>{open_}{breakable(self.name)}</code>"
                 f"{args if self.args else ''}{close}</th><td>{text}<br>"
                 f"<small>{f'Default: {default}. ' if default else ''}"
                 f"In: {places}.</small></td></tr>\n")
