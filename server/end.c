@@ -289,17 +289,12 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/** Has the window been brought in so often that it is sent without a look?
- *  Where memory is short, what a helper has read can be gone before it is sent;
- *  but a disk may also be so busy that this never ends. */
+/** An op has brought it in, and nothing can tell whether it is still there. */
 static bool is_believed(const wr_end *e, const wr_file *file)
 {
-    int times = e->conn->kit->http.window.pagings;
-
-    return times >= PAGINGS_MAX
-           || (times > 0
-               && __atomic_load_n(&file->residency, __ATOMIC_RELAXED)
-                      == WR_RESIDENT_NEVER);
+    return e->conn->kit->http.window.pagings > 0
+           && __atomic_load_n(&file->residency, __ATOMIC_RELAXED)
+                  == WR_RESIDENT_NEVER;
 }
 
 /** Would sending this of the first file sleep on the disk?  If so, an op; if
@@ -320,6 +315,12 @@ static bool ask_for_page(wr_end *e, const wr_thread *self, wr_file *file,
     if (is_believed(e, file) || wr__file_is_resident(file, offset, len)) {
         *window = (wr__window){
             .file = file, .end = end, .until_ns = self->now_ns + WINDOW_TIME};
+        return false;
+    }
+    /* Where memory is short, what a helper has read can be gone before it is
+     * sent; where the disk is busy too, this would never end. */
+    if (window->pagings >= PAGINGS_MAX) {
+        forget_window(e);
         return false;
     }
     op = &c->kit->http.page;

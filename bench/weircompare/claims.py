@@ -10,7 +10,8 @@ wanted; a server alone stands for the claim's own measure.  `each` stands for
 each of the servers that the claim names; the claim holds if it does for all.
 `within spread` lets a comparison also hold where the two are equal within the
 noise: what their ratio scatters over the repetitions (stats.scatter), or 5 %,
-whichever is more.  Where that is over 25 %, nothing is decided by it.
+whichever is more.  Where that is over 25 %, nothing is decided by it.  Of five
+repetitions and more that all say the same, only 5 % are noise.
 
 Two servers are compared by the median of their ratios within each repetition,
 so that a machine whose speed drifts misleads as little as it can.
@@ -181,7 +182,7 @@ def compare_servers(above, operator, below, within_spread, names):
             f"{names[0]} is {figure(stats.median(a))}, " \
             f"{names[1]} is {figure(stats.median(b))}"
     ratio, noise = stats.median(ratios), stats.scatter(ratios)
-    if min(ratios) > 1 or max(ratios) < 1:
+    if len(ratios) >= stats.MANY and (min(ratios) > 1 or max(ratios) < 1):
         noise = stats.NOISE_FLOOR  # every repetition says the same
     line = (f"{names[0]} / {names[1]} = {figure(ratio)} "
             f"({figure(min(ratios))} to {figure(max(ratios))})")

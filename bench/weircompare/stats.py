@@ -7,6 +7,8 @@ import statistics
 NOISE_FLOOR = 0.05
 # What scatters by more than this says nothing of what is equal.
 NOISE_LIMIT = 0.25
+# Repetitions that say more than chance does, where all say the same.
+MANY = 5
 
 
 def median(values):
@@ -38,12 +40,17 @@ def paired_ratios(above, below):
 
 
 def scatter(ratios):
-    """By how much repeated ratios differ from their median, as a share of it:
-    twice the median distance, so that one repetition that was disturbed does
-    not count."""
+    """By how much repeated ratios differ from their median, as a share of it.
+
+    Twice the median distance, so that one repetition that was disturbed does
+    not count; of few ratios, of which nobody can tell which that is, as
+    spread().
+    """
     middle = median(ratios)
     if middle == 0:
         return NOISE_FLOOR
+    if len(ratios) < MANY:
+        return max(NOISE_FLOOR, spread(ratios))
     distances = [abs(ratio - middle) for ratio in ratios]
     return max(NOISE_FLOOR, 2 * median(distances) / abs(middle))
 

@@ -62,11 +62,20 @@ def test_who_was_not_measured_is_said_and_decides_nothing():
     assert judge("each < 5", ["mp"], "p90").verdict == claims.UNKNOWN
 
 
-def test_one_disturbed_repetition_does_not_decide():
-    values = {"a": {0: 200, 1: 101, 2: 99}, "b": {0: 100, 1: 100, 2: 100}}
+@pytest.mark.parametrize("ratios, verdict", [
+    ([2, 1.01, 0.99, 0.98, 1.02], claims.EQUAL),  # disturbed once
+    ([2, 1.01, 0.99], claims.NOISY),
+    ([1.1, 1.3, 1.2, 1.4, 1.1], claims.FAILS),  # each says so
+    ([1.1, 1.3], claims.FAILS),
+    ([1.1, 1.4], claims.FAILS),
+    ([0.8, 1.3, 1.2, 1.4, 0.9], claims.NOISY),
+])
+def test_what_scatters_decides_nothing(ratios, verdict):
+    values = {"a": dict(enumerate(ratios)),
+              "b": dict.fromkeys(range(len(ratios)), 1)}
     found = claims.judge(claims.parse("a <= b within spread"),
                          lambda server, _: values[server])
-    assert found.verdict == claims.EQUAL
+    assert found.verdict == verdict
 
 
 def test_ratios_are_taken_within_a_repetition():

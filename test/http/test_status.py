@@ -276,8 +276,9 @@ def test_totals_go_on_over_a_reload(weir):
 def test_threads_and_processes_are_there(server):
     status = server.status()
     pids = {process["pid"] for process in status["processes"]}
-    there = set(server.children())
-    assert all(pid in there for pid in pids if os.path.exists(f"/proc/{pid}"))
+    # Ours, or ended: it may still have to be waited for.
+    wait_for(lambda: {pid for pid in pids if os.path.exists(f"/proc/{pid}")}
+             <= set(server.children()))
     assert status["threads"]
     for thread in status["threads"]:
         assert thread["pid"] in pids

@@ -307,7 +307,7 @@ static ssize_t send_once(machine_end *me, size_t len)
 static wr_io ship(machine *m, machine_end *me, size_t quantum)
 {
     while (me->out_left) {
-        size_t len = me->out_left < quantum ? me->out_left : quantum;
+        size_t len = piece_of(me, quantum);
         ssize_t n;
 
         if (quantum == 0) {
@@ -321,7 +321,7 @@ static wr_io ship(machine *m, machine_end *me, size_t quantum)
         }
         if (n > 0) {
             count_output(m, me, (size_t)n);
-            quantum -= (size_t)n;
+            quantum -= (size_t)n < quantum ? (size_t)n : quantum;
         }
         if (n < (ssize_t)len) {
             return WR_IO_AGAIN;

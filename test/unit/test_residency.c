@@ -134,6 +134,7 @@ static void test_trust(void **state)
     wr_file *file = *state;
 
     assert_true(look(file, 0, SIZE));
+    file->seen_since += 60 * WR_SEC; /* however slow this machine is */
     drop_middle(file);
     assert_true(wr__file_is_resident(file, 0, SIZE));
     assert_true(wr__file_is_resident(file, 5 * KIB + 1, SIZE - 9 * KIB));
