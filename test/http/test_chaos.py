@@ -5,6 +5,7 @@ seconds or, with --long, a minute.  It serves on; no answer is wrong, no line of
 the log lost or doubled; in the end there is as much of everything as before.
 """
 
+import contextlib
 import os
 import pathlib
 import random
@@ -43,8 +44,9 @@ class Killer:
         old = [pid for pid, since in self.seen.items()
                if now - since > OLD_ENOUGH]
         if old:
-            os.kill(self.chance.choice(old), signal.SIGKILL)
-            self.count += 1
+            with contextlib.suppress(ProcessLookupError):  # left by itself
+                os.kill(self.chance.choice(old), signal.SIGKILL)
+                self.count += 1
 
 
 def descriptors(server):

@@ -200,8 +200,9 @@ SendBufferSize 32768
             clients[-1].request("GET", "/big")
         wait_until_asleep(server, *[c.sock for c in clients])
         before = bytes_sent(server)
-        # All but the worker that makes the page wait for something to do.
-        assert busy_workers(server) <= 1
+        # All but the worker that makes the page wait for something to do, once
+        # the line of the page before it is written.
+        wait_for(lambda: busy_workers(server) <= 1, what="idle workers")
         for c in clients[:8]:
             c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
             assert c.read_response().body == BIG * 4
