@@ -593,6 +593,13 @@ static bool knows_no_sendfile(int error)
     return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
 }
 
+/** Memory, with a mapping behind it that was truncated just now: it goes alone,
+ *  for what is before the mapping is whole, as the head of a response. */
+static bool leads_to_mapping(const wr_end *e, const wr_span *span)
+{
+    return span->is_mapped && !is_mapped(APR_BRIGADE_FIRST(e->out));
+}
+
 /** Will what is held back be followed at once by more of a file, or by the end
  *  of the connection? */
 static bool may_stay_corked(const wr_end *e, wr_io io)
@@ -632,6 +639,10 @@ static wr_io ship(wr_end *e, wr_thread *self, size_t quantum)
         }
         clear_ready(e, WR_WRITE);
         n = send_span(e, self, &span);
+        if (n < 0 && errno == EFAULT && leads_to_mapping(e, &span)) {
+            span.len = span.iov[0].iov_len;
+            n = send(e->fd, span.iov[0].iov_base, span.len, MSG_NOSIGNAL);
+        }
         if (n < 0 && errno == EINTR) {
             set_ready(e, WR_WRITE);
             continue;
