@@ -10,6 +10,9 @@
 #include "poller.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +63,23 @@ int64_t wr__acceptor_resumes(const wr__acceptor *a)
         a->paused_until > a->full_until ? a->paused_until : a->full_until;
 
     return until ? until : WR_NEVER;
+}
+
+/** An accept() that finds nobody is dear: the kernel makes a socket and a file
+ *  before it looks, and throws them away.  Of a listener TCP_INFO has the
+ * length of the queue; where that can't be had, the vain call tells. */
+int wr__acceptor_count(const wr__acceptor *a, const wr_listener *listener)
+{
+    int limit = a->child->accept_limit;
+    struct tcp_info info = {0};
+    socklen_t len = offsetof(struct tcp_info, tcpi_sacked);
+
+    if (getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0
+        || info.tcpi_unacked >= (unsigned)limit) {
+        return limit;
+    }
+    /* Reported, but nobody: a listener that is shut down says so to accept. */
+    return info.tcpi_unacked ? (int)info.tcpi_unacked : 1;
 }
 
 bool wr__accept_failed(wr__acceptor *a, wr_thread *self,

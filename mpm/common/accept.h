@@ -41,6 +41,10 @@ void wr__acceptor_give_up(wr__acceptor *a, int64_t now);
 /** When a pause ends, or WR_NEVER. */
 int64_t wr__acceptor_resumes(const wr__acceptor *a);
 
+/** How many connections to take from a listener that has reported some: those
+ *  that wait in its queue, but at most AcceptLimit. */
+int wr__acceptor_count(const wr__acceptor *a, const wr_listener *listener);
+
 /** A socket that was accepted, and of which no connection was made yet. */
 typedef struct wr__socket {
     int fd;

@@ -51,11 +51,14 @@ static void make_room(wr__loop *l)
 
 static void on_listener(wr__loop *l, wr_listener *listener)
 {
+    int count;
+
     if (!wr__acceptor_open(&l->acceptor, l->self->now_ns)
         && l->acceptor.is_full) {
         make_room(l);
     }
-    for (int i = 0; i < l->child->accept_limit; i++) {
+    count = wr__acceptor_count(&l->acceptor, listener);
+    for (int i = 0; i < count; i++) {
         wr_conn *c = wr__accept(&l->acceptor, l->self, listener);
 
         if (!c) {

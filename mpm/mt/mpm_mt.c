@@ -69,7 +69,7 @@ static void wait_for_report(mt *m, wr_thread *self)
     int64_t until = is_open ? WR_NEVER : self->now_ns + LISTENER_POLL;
 
     m->reported = wr__watch_wait(&m->watch, self, is_open, until);
-    m->left = m->reported ? m->child->accept_limit : 0;
+    m->left = m->reported ? wr__acceptor_count(&m->acceptor, m->reported) : 0;
 }
 
 /** The next connection, or NULL when the child drains or stops. */

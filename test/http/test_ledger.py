@@ -33,3 +33,20 @@ def test_a_cached_request_costs_no_more_calls(weir, variant):
         with Trace(server) as trace:
             ask(REQUESTS)
     assert len(trace.calls) / REQUESTS <= CALLS[variant.name] * (1 + SPARE)
+
+
+def test_no_accept_is_vain(weir, variant):
+    """Which would make a socket and throw it away: who accepts knows how many
+    connections there are."""
+    if variant.mpm == "proactor":
+        pytest.skip("the kernel accepts for it")
+    if variant.mpm == "mp":
+        pytest.skip("several processes can hear of the same connection")
+    server = weir("Processes 1")
+    server.get("/hello.txt")
+    with Trace(server) as trace:
+        for _ in range(20):
+            assert server.get("/hello.txt").body == tree.HELLO
+    accepts = [call.result for call in trace.calls if call.name == "accept4"]
+    assert len(accepts) == 20
+    assert not [result for result in accepts if result.startswith("-1")]
