@@ -44,16 +44,39 @@ typedef struct wr_span {
         WR_SPAN_MEMORY,
         WR_SPAN_FILE
     } kind;
-    int iov_count;                    /**< MEMORY */
+    int iov_count; /**< MEMORY */
+    int unmapped;  /**< MEMORY: so many pieces come before the first one that is
+                        a mapping of a file, for the kernel to read and nobody
+                        else (wr_file.map) */
     struct iovec iov[WR_SPAN_PIECES]; /**< MEMORY */
     int fd;                           /**< FILE: read at offset, never seek */
     int64_t offset;                   /**< FILE */
     size_t len;                       /**< bytes in all */
-    bool is_mapped; /**< MEMORY: some of it is a mapping of a file, for the
-                         kernel to read and nobody else (wr_file.map) */
-    bool more;      /**< more follows at once: let it share a segment */
-    bool last;      /**< after it nothing: FIN may go with it */
+    bool more; /**< more follows at once: let it share a segment */
+    bool last; /**< after it nothing: FIN may go with it */
 } wr_span;
+
+/**
+ * The kernel could not read the span (EFAULT): a file was truncated under its
+ * mapping.  What comes before that is whole, as the head of a response: make it
+ * all of the span.
+ *
+ * @return false if there is nothing before it.
+ */
+static inline bool wr_span_cut(wr_span *span)
+{
+    if (span->kind != WR_SPAN_MEMORY || span->unmapped == 0
+        || span->unmapped >= span->iov_count) {
+        return false;
+    }
+    span->iov_count = span->unmapped;
+    span->len = 0;
+    for (int i = 0; i < span->iov_count; i++) {
+        span->len += span->iov[i].iov_len;
+    }
+    span->more = span->last = false;
+    return true;
+}
 
 /** How a look at the output ended. */
 typedef enum wr_io {

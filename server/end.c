@@ -377,7 +377,9 @@ static bool find_bytes(const wr_end *e, apr_bucket *b, wr_span *span,
     if (b != APR_BRIGADE_FIRST(e->out) && !may_join(e, b)) {
         return false;
     }
-    span->is_mapped = true;
+    if (span->unmapped > span->iov_count) {
+        span->unmapped = span->iov_count;
+    }
     *data = (const char *)wr_bucket_file(b)->map + b->start;
     *len = b->length;
     return true;
@@ -389,7 +391,7 @@ static apr_bucket *gather(wr_end *e, apr_bucket *b, size_t quantum,
                           wr_span *span)
 {
     span->kind = WR_SPAN_MEMORY;
-    span->is_mapped = false;
+    span->unmapped = WR_SPAN_PIECES;
     span->iov_count = 0;
     span->len = 0;
     for (; b != APR_BRIGADE_SENTINEL(e->out); b = APR_BUCKET_NEXT(b)) {
@@ -472,7 +474,6 @@ wr_io wr_end_peek(wr_end *e, wr_thread *self, size_t quantum, wr_span *span)
     }
     if (is_sent_by_kernel(b)) {
         span->kind = WR_SPAN_FILE;
-        span->is_mapped = false;
         span->fd = wr_bucket_file(b)->fd;
         span->offset = b->start;
         span->len = file_piece(e, self, b, quantum);
@@ -569,7 +570,7 @@ static ssize_t send_span(wr_end *e, wr_thread *self, const wr_span *span)
                              .msg_iovlen = (size_t)span->iov_count};
     int flags = MSG_NOSIGNAL | (span->more || span->last ? MSG_MORE : 0);
 
-    if (span->len <= SMALL && !span->is_mapped) {
+    if (span->len <= SMALL && span->unmapped >= span->iov_count) {
         return send_small(e, span, flags);
     }
     return sendmsg(e->fd, &message, flags);
@@ -591,13 +592,6 @@ static void cork(wr_end *e, bool is_held)
 static bool knows_no_sendfile(int error)
 {
     return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
-}
-
-/** Memory, with a mapping behind it that was truncated just now: it goes alone,
- *  for what is before the mapping is whole, as the head of a response. */
-static bool leads_to_mapping(const wr_end *e, const wr_span *span)
-{
-    return span->is_mapped && !is_mapped(APR_BRIGADE_FIRST(e->out));
 }
 
 /** Will what is held back be followed at once by more of a file, or by the end
@@ -639,9 +633,8 @@ static wr_io ship(wr_end *e, wr_thread *self, size_t quantum)
         }
         clear_ready(e, WR_WRITE);
         n = send_span(e, self, &span);
-        if (n < 0 && errno == EFAULT && leads_to_mapping(e, &span)) {
-            span.len = span.iov[0].iov_len;
-            n = send(e->fd, span.iov[0].iov_base, span.len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EFAULT && wr_span_cut(&span)) {
+            n = send_span(e, self, &span);
         }
         if (n < 0 && errno == EINTR) {
             set_ready(e, WR_WRITE);

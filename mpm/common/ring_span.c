@@ -178,6 +178,9 @@ static bool move_on(wr__spans *s, transfer *t, int result)
             atomic_fetch_and_explicit(&e->ready, (uint8_t)~WR_WRITE,
                                       memory_order_relaxed);
         }
+        if (result == -EFAULT && wr_span_cut(&t->span)) {
+            break;
+        }
         if (!is_passing(result)) {
             return true;
         }

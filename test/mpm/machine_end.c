@@ -155,6 +155,7 @@ static void pin_memory(machine_end *me, size_t len, wr_span *span)
     }
     span->kind = WR_SPAN_MEMORY;
     span->iov_count = 0;
+    span->unmapped = WR_SPAN_PIECES;
     while (used < len) {
         int i = span->iov_count++;
         size_t piece = (size_t)i * 37 + 1;

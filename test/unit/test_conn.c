@@ -1449,6 +1449,38 @@ static void test_no_sendfile(void **state)
     support_handler = NULL;
 }
 
+/** What the kernel could not read is cut off, and nothing before it is lost or
+ *  sent twice. */
+static void test_mapping_is_cut_off(void **state)
+{
+    static const site_options mapping = {
+        .config = "CacheContent mmap\nCacheMaxFile 512K\n"};
+    site *s = site_create(&mapping);
+    rig *g =
+        rig_create(s, &open_end, GET("/big.bin"), sizeof(GET("/big.bin")) - 1);
+    size_t head_len;
+
+    (void)state;
+    logged_clear();
+    while (!g->span_copy) {
+        assert_true(rig_step(g));
+    }
+    assert_int_equal(g->span.iov_count, 2);
+    assert_int_equal(g->span.unmapped, 1);
+    head_len = g->span.iov[0].iov_len;
+
+    assert_true(wr_span_cut(&g->span));
+    assert_int_equal(g->span.iov_count, 1);
+    assert_int_equal(g->span.len, head_len);
+    assert_false(wr_span_cut(&g->span));
+
+    rig_settle(g);
+    assert_int_equal(logged_at(0).bytes_sent, BIG_SIZE);
+    assert_int_equal(g->output_len, head_len + BIG_SIZE);
+    hang_up(g);
+    site_destroy(s);
+}
+
 /* Memory that is not there: pieces of that size and more. */
 
 enum allocator {
@@ -1592,6 +1624,7 @@ int main(void)
         cmocka_unit_test(test_one_fetch_waiter_given_up),
         cmocka_unit_test(test_fetches_in_any_order),
         cmocka_unit_test(test_no_sendfile),
+        cmocka_unit_test(test_mapping_is_cut_off),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_blocking_code_is_declared),
     };
