@@ -30,7 +30,7 @@ typedef enum wr_log_level {
 WR_API void wr_log_error(const wr_server *server, wr_log_level level,
                          apr_status_t status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/** The same, with the client and the request line. */
+/** The same, with the client, the request line and the request's id. */
 WR_API void wr_log_request(const wr_request *r, wr_log_level level,
                            apr_status_t status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -54,6 +54,18 @@ extern WR_API wr_module WR_LOG_MODULE;
 #    define wr_log_request(R, ...) \
         wr_log_request_of((R), &WR_LOG_MODULE, __VA_ARGS__)
 #endif
+
+/** With its end. */
+#define WR_LOG_ID_SIZE 14
+
+/**
+ * What a request is called in the lines of the error log that are about it, so
+ * that the access log can say the same: made of when and where it came from.
+ *
+ * @return @a id, or NULL if there is no such line.
+ * @thread whoever may read @a r.
+ */
+WR_API const char *wr_log_id(const wr_request *r, char id[WR_LOG_ID_SIZE]);
 
 struct wr_command_call;
 

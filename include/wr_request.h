@@ -80,7 +80,8 @@ struct wr_request {
     int16_t known[WR_F_COUNT];   /**< index + 1 of the first one in fields */
     apr_time_t time;             /**< when its first byte was looked at */
     const wr_listener *listener; /**< where its connection came in */
-    uint32_t number; /**< how many came before it on its connection */
+    uint32_t number;      /**< how many came before it on its connection */
+    bool has_error_lines; /**< in the error log, under wr_log_id() */
 
     /* as understood */
     const char *uri;       /**< path, decoded, no dot segments */

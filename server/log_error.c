@@ -4,14 +4,14 @@
  *     [2026-11-22 10:00:00.123456] [error] [pid 123] text: No such file (2)
  *
  * and, of a request, with `[client ADDRESS:PORT]` before the text and
- * `, request: "GET / HTTP/1.1"` at the end.  Any thread of any process; a line
- * is one write() to a file opened for appending, or to a pipe, for which it is
- * cut to what the kernel takes as a whole, so that lines of several writers do
- * not mix.  syslog is given time, level and process in its own form.  All that
- * was not in the server's own format is escaped: no control character, no quote
- * and no backslash stands in a line as itself, so no client can forge one. Uses
- * no pool and no lock of its own.  What can't be written is gone: there is
- * nowhere to say so.
+ * `, request: "GET / HTTP/1.1", id: "..."` at the end.  Any thread of any
+ * process; a line is one write() to a file opened for appending, or to a pipe,
+ * for which it is cut to what the kernel takes as a whole, so that lines of
+ * several writers do not mix.  syslog is given time, level and process in its
+ * own form.  All that was not in the server's own format is escaped: no control
+ * character, no quote and no backslash stands in a line as itself, so no client
+ * can forge one. Uses no pool and no lock of its own.  What can't be written is
+ * gone: there is nowhere to say so.
  */
 #include "log_ring.h"
 
@@ -174,6 +174,47 @@ static void put_client(struct line *line, const wr_request *r)
     }
 }
 
+static void make_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
+                                 "stuvwxyz0123456789-_";
+    /* Two clients may have asked in the same microsecond, and one client for
+     * several things; a port lies at the same place in either family. */
+    uint64_t when = (uint64_t)r->time;
+    uint32_t who = (uint32_t)ntohs(r->peer.v4.sin_port) << 8
+                   | (uint32_t)(r->number & 0xff);
+    int at = WR_LOG_ID_SIZE - 1;
+
+    id[at] = '\0';
+    for (; at > 9; who >>= 6) {
+        id[--at] = digits[who & 63];
+    }
+    for (; at > 0; when >>= 6) {
+        id[--at] = digits[when & 63];
+    }
+}
+
+const char *wr_log_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
+{
+    if (!__atomic_load_n(&r->has_error_lines, __ATOMIC_RELAXED)) {
+        return NULL;
+    }
+    make_id(r, id);
+    return id;
+}
+
+/** From now on wr_log_id() has one; whoever runs the request's calls may be
+ *  the one who says something, in any thread. */
+static void put_id(struct line *line, const wr_request *r)
+{
+    bool *has_lines = (bool *)(uintptr_t)&r->has_error_lines;
+    char id[WR_LOG_ID_SIZE];
+
+    make_id(r, id);
+    put_format(line, ", id: \"%s\"", id);
+    __atomic_store_n(has_lines, true, __ATOMIC_RELAXED);
+}
+
 static void write_whole(int fd, const struct line *line)
 {
     ssize_t n = write(fd, line->text, line->len);
@@ -242,6 +283,9 @@ static void log_line(const wr_server *server, const wr_request *r,
         put_format(&line, ", request: \"");
         put_escaped(&line, r->request_line);
         put_format(&line, "\"");
+    }
+    if (r) {
+        put_id(&line, r);
     }
     line.text[line.len++] = '\n';
     write_line(log, level, &line);

@@ -478,6 +478,14 @@ static void put_request_number(line *out, const item *it, const wr_request *r)
     put_number(out, r->number, 1);
 }
 
+static void put_log_id(line *out, const item *it, const wr_request *r)
+{
+    char id[WR_LOG_ID_SIZE];
+
+    (void)it;
+    put_text(out, wr_log_id(r, id));
+}
+
 static void put_field(line *out, const item *it, const wr_request *r)
 {
     put_text(out, wr_request_field(r, it->text));
@@ -617,12 +625,6 @@ static const char *prepare_both(item *it)
     return it->text ? "takes no argument" : NULL;
 }
 
-static const char *refuse_log_id(item *it)
-{
-    (void)it;
-    return "can't be had: lines of the error log have no numbers";
-}
-
 static const char *refuse_trailer(item *it)
 {
     (void)it;
@@ -724,7 +726,7 @@ static const struct field {
     {'I', put_wire, prepare_received},
     {'O', put_wire, prepare_sent},
     {'S', put_wire, prepare_both},
-    {'L', put_dash, refuse_log_id},
+    {'L', put_log_id, NULL},
     {'R', put_handler, NULL},
     {'^', put_dash, refuse_trailer},
     {'D', put_duration, prepare_microseconds},

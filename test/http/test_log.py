@@ -276,6 +276,24 @@ def test_keep_alive_state(weir):
         "/hello.txt +", "/hello.txt -"]
 
 
+def test_both_logs_name_a_request_alike(weir):
+    """%L: "-" where the error log has nothing about the request."""
+    server = weir('LogLevel info\nLogFormat "%L %s %U" id\n'
+                  "CustomLog logs/id.log id\n")
+    server.get("/hello.txt")
+    for _ in range(2):
+        with server.connect() as c:
+            c.send(b"GET /hello.txt HTTP/1.1\r\nHost: a b\r\n\r\n")
+            assert c.read_response().status == 400
+    lines = [line.split()[:2] for line in stopped_lines(server, "id.log")
+             if line.endswith(("200 /hello.txt", "400 -"))]
+    in_error_log = re.findall(r'refused with status 400.*, id: "([\w-]{13})"$',
+                              server.error_log(), re.MULTILINE)
+    assert len(set(in_error_log)) == 2
+    assert sorted(lines) == sorted(
+        [["-", "200"]] + [[name, "400"] for name in in_error_log])
+
+
 def test_two_logs_and_one_per_host(weir):
     server = weir("CustomLog logs/second.log common\n"
                   "<VirtualHost *:@PORT@>\nServerName a.test\n"
@@ -334,8 +352,7 @@ def test_bytes_on_the_wire(weir):
 
 
 def test_what_the_log_can_not_have(weir, weir_command):
-    for text, words in (("%L", "have no numbers"),
-                        ("%{X}^ti", "trailers are read and dropped"),
+    for text, words in (("%{X}^ti", "trailers are read and dropped"),
                         ("%{x}a", "takes c")):
         server = weir(f'LogFormat "{text}" x', start=False)
         server.write_config()

@@ -144,7 +144,7 @@ static void items_say_what_httpds_do(void **state)
         {"%{X-Other}i %{Host}i %{X-None}i", "other - -"},
         {"%{content-type}o %{Content-Length}o", "text/html 1024"},
         {"%{ETag}o %{X}e %{X}n", "- - -"},
-        {"%X %k", "+ 7"},
+        {"%X %k %L", "+ 7 -"},
         {"%{sec}t %{msec}t", "1795341600 1795341600012"},
         {"%{usec_frac}t %{msec_frac}t", "012345 012"},
         {"%{end:usec}t %{end:msec_frac}t", "1795341602512346 512"},
@@ -309,7 +309,7 @@ static void wrong_formats_are_refused(void **state)
         "%",     "%z",    "%d",    "%h %",    "%{x",      "%{}i",
         "%i",    "%o",    "%e",    "%n",      "%{x}h",    "%{x}s",
         "%{x}T", "%{x}D", "%{x}p", "%{x}P",   "%{end:}t", "%{Referer}j",
-        "%400",  "%!",    "%>",    "%L",      "% s",      "%{x}O",
+        "%400",  "%!",    "%>",    "%{c}L",   "% s",      "%{x}O",
         "%C",    "%{x}A", "%{x}a", "%{x}^ti",
     };
     struct fixture *f = *state;
