@@ -3,7 +3,8 @@
  *
  * Runs in any thread that steps connections.  A response's fields are changed
  * when all of them are there, just before they are written; a request's just
- * before the handler looks at them.
+ * before the handler looks at them.  Lines that say "early" come before all
+ * that is done with a request, for trying out what a field would do.
  *
  * There are two tables of a response's fields, as in httpd: those of a success
  * ("onsuccess") and those that errors and redirects have too ("always"); each
@@ -58,6 +59,7 @@ typedef struct change {
     apr_array_header_t *value; /* piece; or NULL */
     const char *env;           /* only if this is set; or NULL */
     bool env_is_negated;
+    bool is_early; /* as soon as the request is there */
     const wr_directive *directive;
 } change;
 
@@ -167,14 +169,21 @@ static const char *parse_value(apr_pool_t *pool, const char *text,
     return NULL;
 }
 
-/** "env=NAME", "env=!NAME". */
+/** "env=NAME", "env=!NAME", "early". */
 static const char *parse_condition(wr_command_call *call, change *made,
                                    const char *text)
 {
+    if (strcasecmp(text, "early") == 0) {
+        /* Which section a request belongs to is found out later. */
+        made->is_early = true;
+        return call->context == WR_IN_DIRECTORY
+                   ? "early may not stand in a section"
+                   : NULL;
+    }
     if (strncasecmp(text, "env=", 4) != 0) {
         return apr_psprintf(call->temp_pool,
-                            "\"%.100s\" is too much: only env=[!]NAME may "
-                            "stand there",
+                            "\"%.100s\" is too much: only env=[!]NAME or "
+                            "early may stand there",
                             text);
     }
     text += 4;
@@ -251,7 +260,7 @@ static const char *parse_arguments(wr_command_call *call, change *made,
     return parse_value(pool, argv[0], &made->value);
 }
 
-/** ACTION NAME [VALUE ...] [env=...] */
+/** ACTION NAME [VALUE ...] [env=...|early] */
 static const char *add_change(wr_command_call *call, void *config, target of,
                               int argc, const char *const *argv)
 {
@@ -550,10 +559,13 @@ static void change_table(wr_request *r, const change *c, apr_table_t *table)
     }
 }
 
-static bool holds(const wr_request *r, const change *c)
+/** Is this line's turn now? */
+static bool holds(const wr_request *r, const change *c, bool is_early)
 {
-    return !c->env
-           || !(r->env && apr_table_get(r->env, c->env)) == c->env_is_negated;
+    return c->is_early == is_early
+           && (!c->env
+               || !(r->env && apr_table_get(r->env, c->env))
+                      == c->env_is_negated);
 }
 
 static apr_table_t *table_of(wr_request *r, const change *c)
@@ -567,7 +579,7 @@ static apr_table_t *table_of(wr_request *r, const change *c)
     return *table;
 }
 
-static wr_result change_response(wr_request *r)
+static void change_fields_out(wr_request *r, bool is_early)
 {
     const headers_config *conf =
         wr_dir_config_of(r->dir_config, &headers_module);
@@ -580,7 +592,8 @@ static wr_result change_response(wr_request *r)
             const char **member = member_of(r, c->name);
 
             if (c->of != (of_all ? OF_ALL : OF_SUCCESS)
-                || (c->of == OF_SUCCESS && !is_success) || !holds(r, c)) {
+                || (c->of == OF_SUCCESS && !is_success)
+                || !holds(r, c, is_early)) {
                 continue;
             }
             if (member && c->what != ECHO && c->what != NOTE) {
@@ -591,13 +604,17 @@ static wr_result change_response(wr_request *r)
             }
         }
     }
+}
+
+static wr_result change_response(wr_request *r)
+{
+    change_fields_out(r, false);
     return WR_OK;
 }
 
 /* Requests. */
 
-/** No handler, but what comes before one on every request. */
-static wr_result change_request(wr_request *r)
+static void change_fields_in(wr_request *r, bool is_early)
 {
     const headers_config *conf =
         wr_dir_config_of(r->dir_config, &headers_module);
@@ -606,7 +623,7 @@ static wr_result change_request(wr_request *r)
         const change *c = APR_ARRAY_IDX(conf->changes, i, const change *);
         const char *value;
 
-        if (c->of != OF_REQUEST || !holds(r, c)) {
+        if (c->of != OF_REQUEST || !holds(r, c, is_early)) {
             continue;
         }
         if (c->what == ADD) {
@@ -620,6 +637,19 @@ static wr_result change_request(wr_request *r)
             wr_request_set_field(r, c->name, value);
         }
     }
+}
+
+/** No handler, but what comes before one on every request. */
+static wr_result change_request(wr_request *r)
+{
+    change_fields_in(r, false);
+    return WR_DECLINED;
+}
+
+static wr_result change_early(wr_request *r)
+{
+    change_fields_in(r, true);
+    change_fields_out(r, true);
     return WR_DECLINED;
 }
 
@@ -631,6 +661,7 @@ static bool is_inactive(const void *dir_config)
 static void register_hooks(apr_pool_t *pool)
 {
     (void)pool;
+    wr_hook_post_read_request(change_early, NULL, NULL, APR_HOOK_FIRST);
     wr_hook_handler(change_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     wr_hook_insert_headers(change_response, NULL, NULL, APR_HOOK_MIDDLE);
 }
@@ -642,7 +673,7 @@ static const wr_command commands[] = {
      .min_args = 2,
      .max_args = 6,
      .args = "[onsuccess|always] set|setifempty|append|merge|add|unset|echo|"
-             "edit|edit*|note NAME [VALUE [REPLACEMENT]] [env=[!]NAME]",
+             "edit|edit*|note NAME [VALUE [REPLACEMENT]] [env=[!]NAME|early]",
      .help = "Changes a field of responses: of successful ones, or with always "
              "of what errors and redirects have too; %t, %D and %{NAME}e "
              "stand for the time, the duration and a variable."},
@@ -652,7 +683,7 @@ static const wr_command commands[] = {
      .min_args = 2,
      .max_args = 5,
      .args = "set|setifempty|append|merge|add|unset|edit|edit* NAME "
-             "[VALUE [REPLACEMENT]] [env=[!]NAME]",
+             "[VALUE [REPLACEMENT]] [env=[!]NAME|early]",
      .help = "Changes a field of requests before the handler looks at it."},
     {.name = NULL},
 };

@@ -182,6 +182,20 @@ def test_request_fields(weir):
         "- set, less - /in/a.txt"] * 2
 
 
+def test_early(weir):
+    """Before the request is looked at: a field as if the client had sent it,
+    and in the response one that later lines can still change."""
+    server = weir('RequestHeader set X-Kind special early\n'
+                  'SetEnvIf X-Kind special kind=early\n'
+                  'RequestHeader unset Range early\n'
+                  'Header set X-First early early\n'
+                  'Header append X-First "%{kind}e"\n')
+    for _ in range(2):
+        response = server.get("/hello.txt", fields=["Range: bytes=0-1"])
+        assert response.status == 200
+        assert response["x-first"] == "early, early"
+
+
 def test_note(weir):
     server = weir('CustomLog logs/notes.log "%U %{seen}n"\n'
                   'Header set X-Set "one"\nHeader note X-Set seen')
@@ -205,7 +219,8 @@ def test_note(weir):
     ("Header set X expr=%{REQUEST_URI}", "not understood"),
     ("RequestHeader echo X", "no action"),
     ("RequestHeader set Transfer-Encoding x", "server's own"),
-    ("RequestHeader set X y early", "only env="),
+    ('<Location "/">\nRequestHeader set X y early\n</Location>',
+     "may not stand in a section"),
 ])
 def test_errors(weir, weir_command, text, words):
     server = weir(text, start=False)
