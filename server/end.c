@@ -34,6 +34,7 @@
 #define WINDOW_TIME (WR_SEC / 4)
 #define WINDOW_SLOW 131072 /* bytes, for who has not taken the last in time */
 #define SMALL       4096   /* bytes that are sent as one piece */
+#define CORK_MIN    262144 /* of a file: less is not worth two calls */
 
 static void end_failed(wr_end *e)
 {
@@ -577,7 +578,9 @@ static ssize_t send_span(wr_end *e, wr_thread *self, const wr_span *span)
 }
 
 /** Hold back what does not fill a segment, or let it go.  A file that is sent
- *  in several turns would else leave one of odd length at the end of each. */
+ *  in several turns would else leave one of odd length at the end of each; and
+ *  so would each ACK that comes in while sendfile() is between two chunks, for
+ *  its own MSG_MORE does not outlast a call. */
 static void cork(wr_end *e, bool is_held)
 {
     int on = is_held;
@@ -628,7 +631,7 @@ static wr_io ship(wr_end *e, wr_thread *self, size_t quantum)
                             span.offset, span.len)) {
             return WR_IO_CALL;
         }
-        if (span.kind == WR_SPAN_FILE && span.more) {
+        if (span.kind == WR_SPAN_FILE && (span.more || span.len >= CORK_MIN)) {
             cork(e, true);
         }
         clear_ready(e, WR_WRITE);

@@ -50,3 +50,21 @@ def test_no_accept_is_vain(weir, variant):
     accepts = [call.result for call in trace.calls if call.name == "accept4"]
     assert len(accepts) == 20
     assert not [result for result in accepts if result.startswith("-1")]
+
+
+def test_what_is_held_back_is_let_go(weir, variant):
+    """TCP_CORK, around what sendfile() sends in many chunks: a client must
+    never wait for the time after which the kernel gives in."""
+    if variant.mpm == "proactor":
+        pytest.skip("it has no sendfile()")
+    server = weir("CacheContent descriptor\nSendQuantum 256K\n")
+    server.put("large", bytes(range(256)) * 4096)
+    with server.connect(deadline=60) as client:
+        with Trace(server) as trace:
+            for fields in ([], ["Range: bytes=5-"], ["Range: bytes=0-9"]):
+                client.request("GET", "/large", fields)
+                assert client.read_response().status in (200, 206)
+    held = [call.args.split("TCP_CORK, ")[1][:3] for call in trace.calls
+            if call.name == "setsockopt" and "TCP_CORK" in call.args]
+    assert held and len(held) % 2 == 0
+    assert held == ["[1]", "[0]"] * (len(held) // 2)
