@@ -21,6 +21,7 @@
  *     -d S    seconds that are measured, -W S seconds of warm-up before them
  *     -n N    stops after so many responses
  *     -k      a connection a request
+ *     -a ADDR the first of its own addresses: each connection has another
  *     -s N    seed of what is random
  *     -g S    how long is waited for responses after the end of an open loop
  *
@@ -91,7 +92,7 @@ struct conn {
 };
 
 static struct {
-    const char *address;
+    const char *address, *first_own;
     int port, conns, rcvbuf, mss, tick_ms;
     double seconds, warm, ramp, rate, grace;
     int64_t bytes_per_second, count;
@@ -105,6 +106,7 @@ static int kind_count;
 static struct conn *conns, *closed, *idle;
 static int in_use, epoll, paced_tenth;
 static struct sockaddr_in address = {.sin_family = AF_INET};
+static struct in_addr first_own;
 static int64_t began, counts_from, ends, pauses_until;
 static uint64_t random_state = 88172645463325252u;
 static volatile sig_atomic_t is_stopped;
@@ -227,6 +229,19 @@ static void set_option(int fd, int level, int name, int value)
     }
 }
 
+/* Each connection comes from an address of its own. */
+static void bind_own(const struct conn *c)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+
+    own.sin_addr.s_addr =
+        htonl(ntohl(first_own.s_addr) + (uint32_t)(c - conns));
+    set_option(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (bind(c->fd, (void *)&own, sizeof own)) {
+        die("bind");
+    }
+}
+
 static void open_conn(struct conn *c)
 {
     c->is_reused = false;
@@ -243,6 +258,9 @@ static void open_conn(struct conn *c)
     }
     if (opt.mss > 0) {
         set_option(c->fd, IPPROTO_TCP, TCP_MAXSEG, opt.mss);
+    }
+    if (opt.first_own) {
+        bind_own(c);
     }
     if (connect(c->fd, (void *)&address, sizeof address)
         && errno != EINPROGRESS) {
@@ -640,7 +658,7 @@ static void allocate(void)
 static void read_options(int argc, char **argv)
 {
     int letter;
-    while ((letter = getopt(argc, argv, "p:f:h:d:W:c:r:Pb:t:w:m:ks:on:R:g:"))
+    while ((letter = getopt(argc, argv, "p:f:h:a:d:W:c:r:Pb:t:w:m:ks:on:R:g:"))
            > 0) {
         switch (letter) {
         case 'p':
@@ -651,6 +669,9 @@ static void read_options(int argc, char **argv)
             break;
         case 'h':
             opt.address = optarg;
+            break;
+        case 'a':
+            opt.first_own = optarg;
             break;
         case 'd':
             opt.seconds = atof(optarg);
@@ -707,7 +728,9 @@ static void read_options(int argc, char **argv)
     if (url_count == 0 || optind != argc || opt.port <= 0 || opt.port > 65535
         || opt.conns < 1 || opt.conns > 100000 || opt.tick_ms < 1
         || opt.seconds <= 0 || random_state == 0
-        || inet_pton(AF_INET, opt.address, &address.sin_addr) != 1) {
+        || inet_pton(AF_INET, opt.address, &address.sin_addr) != 1
+        || (opt.first_own
+            && inet_pton(AF_INET, opt.first_own, &first_own) != 1)) {
         fprintf(stderr, "usage: pace -p PORT -f URLS [...], see pace.c\n");
         exit(2);
     }

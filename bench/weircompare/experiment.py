@@ -44,6 +44,7 @@ class Load:
     close: bool = False
     ramp: float = 0.0
     beside: bool = False    # begins before what is measured, and ends after
+    is_far: bool = False    # behind the [wan]
 
 
 @dataclasses.dataclass
@@ -54,6 +55,15 @@ class Disk:
     memory_mib: int
     image_mib: int
     fresh: bool             # mounted anew before each run
+
+
+@dataclasses.dataclass
+class Wan:
+    """Lines in between: one for each client."""
+    delay_ms: int           # either way
+    kbit: int               # a second, to the client
+    queue_bytes: int
+    lost_of_1000: int
 
 
 @dataclasses.dataclass
@@ -114,6 +124,7 @@ class Experiment:
     sweep: str
     sweep_title: str
     disk: Disk
+    wan: Wan
     directives: dict        # MPM, or "all": lines
     pools: dict
     pool_measure: str
@@ -242,7 +253,7 @@ def parse(table, path):
         loads=[parse_load(one, documents) for _, one in top.tables("load")],
         sweep=sweep.get("name", str),
         sweep_title=sweep.get("title", str, sweep.left.get("name") or " "),
-        disk=None, directives={}, pools={},
+        disk=None, wan=parse_wan(top), directives={}, pools={},
         pool_measure=top.get("pool_measure", str, ""),
         ledger=parse_ledger(top), base=top.get("base", str, "sped"),
         columns=top.get("columns", list, []),
@@ -287,7 +298,7 @@ def parse_load(table, documents):
         table.number("bytes_per_second", 0, 0),
         table.number("receive_buffer", 0, 0), table.number("segment", 0, 0),
         table.get("close", bool, False), table.number("ramp", 0, 0),
-        table.get("beside", bool, False))
+        table.get("beside", bool, False), table.get("far", bool, False))
     table.end()
     if found.program != "pace" and (found.rate or found.bytes_per_second
                                     or len(found.documents) > 1):
@@ -315,6 +326,18 @@ def parse_disk(table):
                  table.number("heads", 0), table.number("memory_mib", 16),
                  table.number("image_mib", 16), table.get("fresh", bool,
                                                           False))
+    table.end()
+    return found
+
+
+def parse_wan(top):
+    given = top.get("wan", dict, {})
+    if not given:
+        return None
+    table = Table(given, f"{top.where}: [wan]")
+    found = Wan(table.number("delay_ms", 0), table.number("kbit", 0, 0),
+                table.number("queue_bytes", 0, 0),
+                table.number("lost_of_1000", 0, 0))
     table.end()
     return found
 
@@ -375,6 +398,12 @@ def check(found):
     if uses != bool(found.sweep):
         raise Trouble(f'{where}: [sweep] and a number that is "sweep" '
                       "need each other")
+    far = [one for one in found.loads if one.is_far]
+    if bool(far) != bool(found.wan) or len(far) > 1:
+        raise Trouble(f"{where}: [wan] and one load that is far need each "
+                      "other")
+    if far and far[0].program != "pace":
+        raise Trouble(f"{where}: only pace can be far")
     for claim in found.claims:
         if claim.at != "best" and claim.at not in found.full.values:
             raise Trouble(f"{where}: claim at {claim.at}: [sweep] has no such "

@@ -9,6 +9,7 @@ from . import experiment, files, machine
 from .trouble import Absent, Trouble
 
 AFTER = 0.5     # seconds for which a stream goes on that stands beside
+NEAR, FAR = "10.99.0.1", "10.99.128.1"  # wanlink's
 GRACE = 3       # seconds for which an open loop waits for the last responses
 
 
@@ -16,15 +17,23 @@ def command(load, point, extent, setup):
     """The command of a stream.
 
     setup: .tools (paths of programs), .port, .seed, .list(kinds) (a file of
-    URLs), .documents, .settle, .wrapper.
+    URLs), .documents, .settle, .wrapper, .wan.
     """
     connections = experiment.swept(load.connections, point)
     maker = {"pace": pace, "hammer": hammer, "wrk": wrk}[load.program]
     program = setup.tools.get(load.program)
     if not program:
         raise Absent(f"{load.program} is not installed")
-    return setup.wrapper + [str(program)] + maker(load, point, connections,
-                                                  extent, setup)
+    line = [str(program)] + maker(load, point, connections, extent, setup)
+    return setup.wrapper + (behind_wan(setup) if load.is_far else []) + line
+
+
+def behind_wan(setup):
+    """What stands before the command of a load that is far."""
+    wan = setup.wan
+    return [str(word) for word in (
+        setup.tools["wanlink"], "-d", wan.delay_ms, "-b", wan.kbit,
+        "-q", wan.queue_bytes, "-l", wan.lost_of_1000)]
 
 
 def pace(load, point, connections, extent, setup):
@@ -39,6 +48,7 @@ def pace(load, point, connections, extent, setup):
                           (load.receive_buffer, "-w"), (load.segment, "-m"),
                           (load.ramp, "-R")):
         line += [letter, value] if value else []
+    line += ["-h", NEAR, "-a", FAR] if load.is_far else []
     line += ["-P"] if load.poisson else []
     line += ["-k"] if load.close else []
     return [str(word) for word in line]

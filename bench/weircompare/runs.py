@@ -93,6 +93,8 @@ class Place:
         self.tmp.chmod(0o755)
         self.disk = self.group = None
         self.notes = []
+        if plan.experiment.wan and not session.is_secluded:
+            raise Trouble("a wide-area network needs root, and ip (iproute2)")
         if plan.experiment.disk:
             self.disk, reasons = disks.open_disk(
                 session.level, plan.experiment.disk, self, stack)
@@ -139,6 +141,7 @@ class LoadSetup:
     documents: dict
     settle: float
     wrapper: list
+    wan: experiments.Wan
 
 
 def pool_size(session, found, server, point):
@@ -166,7 +169,8 @@ def setting_for(session, place, found, server, point, size):
         pool=size or pool_size(session, found, server, point), log=found.log,
         send_buffer=found.send_buffer, accept_limit=found.accept_limit,
         processes=found.processes, lines=lines, wrapper=wrapper,
-        first_url=first.paths()[0])
+        first_url=first.paths()[0],
+        address="0.0.0.0" if found.wan else "127.0.0.1")
 
 
 def check_descriptors(found, point):
@@ -183,7 +187,7 @@ def load_setup(session, place, found, repetition):
         wrapper = ["taskset", "-c", str(machine.processors()[-1])]
     return LoadSetup(session.tools, session.port,
                      found.seed * 1000 + repetition, place.list,
-                     found.documents, found.settle, wrapper)
+                     found.documents, found.settle, wrapper, found.wan)
 
 
 @contextlib.contextmanager

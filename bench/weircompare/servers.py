@@ -28,7 +28,7 @@ START_SECONDS, STOP_SECONDS = 20, 20
 WEIR = """\
 ServerRoot "{prefix}"
 ServerName localhost
-Listen 127.0.0.1:{port}
+Listen {address}:{port}
 ListenBacklog 8192
 PidFile "{run}/weir.pid"
 ErrorLog "{run}/error.log"
@@ -75,7 +75,7 @@ http {{
     client_body_temp_path {run}/n1; proxy_temp_path {run}/n2;
     fastcgi_temp_path {run}/n3; uwsgi_temp_path {run}/n4;
     scgi_temp_path {run}/n5;
-    server {{ listen 127.0.0.1:{port} backlog=8192{buffer}; root {root}; }}
+    server {{ listen {address}:{port} backlog=8192{buffer}; root {root}; }}
 }}
 """
 
@@ -89,7 +89,7 @@ LoadModule mpm_event_module {modules}/mod_mpm_event.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 User {user}
 Group {group}
-Listen 127.0.0.1:{port}
+Listen {address}:{port}
 ListenBacklog 8192
 DocumentRoot "{root}"
 KeepAlive On
@@ -111,7 +111,7 @@ AsyncRequestWorkerFactor 16
 {lines}"""
 
 LIGHTTPD = """\
-server.bind = "127.0.0.1"
+server.bind = "{address}"
 server.port = {port}
 server.document-root = "{root}"
 server.errorlog = "{run}/error.log"
@@ -143,6 +143,7 @@ class Setting:
     lines: list             # further directives, of the server's own kind
     wrapper: list           # a command in front of the server's
     first_url: str
+    address: str            # to listen on
 
 
 def serving_user():
@@ -167,6 +168,7 @@ class Server:
         user, group = serving_user()
         fields = {
             "user": user, "group": group, "port": setting.port,
+            "address": setting.address,
             "run": setting.run, "root": setting.root,
             "processes": setting.processes, "size": setting.pool,
             "lines": "".join(f"{line}\n" for line in setting.lines),

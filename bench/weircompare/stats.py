@@ -1,5 +1,6 @@
 """Medians, spreads and ratios of repeated measurements."""
 
+import math
 import statistics
 
 # What is closer than this is equal, however quiet the repetitions were: the
@@ -40,11 +41,12 @@ def paired_ratios(above, below):
 
 
 def scatter(ratios):
-    """By how much repeated ratios differ from their median, as a share of it.
+    """How far the median of repeated ratios may be off, as a share of it.
 
-    Twice the median distance, so that one repetition that was disturbed does
-    not count; of few ratios, of which nobody can tell which that is, as
-    spread().
+    Of five, twice the median distance, so that one repetition that was
+    disturbed does not count; of more the less by the root of their number, as
+    for any median; of few ratios, of which nobody can tell which one was
+    disturbed, as spread().
     """
     middle = median(ratios)
     if middle == 0:
@@ -52,7 +54,8 @@ def scatter(ratios):
     if len(ratios) < MANY:
         return max(NOISE_FLOOR, spread(ratios))
     distances = [abs(ratio - middle) for ratio in ratios]
-    return max(NOISE_FLOOR, 2 * median(distances) / abs(middle))
+    return max(NOISE_FLOOR, 2 * median(distances) / abs(middle)
+               * math.sqrt(MANY / len(ratios)))
 
 
 def noise(*samples):

@@ -8,7 +8,8 @@ import subprocess
 from .trouble import Trouble
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
-PROGRAMS = {"pace": ["-lm"], "hammer": [], "slowfs": ["-lpthread"]}
+PROGRAMS = {"pace": ["-lm"], "hammer": [], "slowfs": ["-lpthread"],
+            "wanlink": []}
 
 
 def fuse_flags():

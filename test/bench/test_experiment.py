@@ -71,6 +71,11 @@ def test_what_is_read():
     ('connections = "sweep"', 'connections = "some"', "a number or"),
     ('name = "hot"', 'name = "hot"\nprogram = "curl"', "there are hammer"),
     ('name = "hot"', 'name = "hot"\nprogram = "wrk"\nrate = 5', "only pace"),
+    ('name = "hot"', 'name = "hot"\nfar = true', "need each other"),
+    ("[full]", "[wan]\ndelay_ms = 5\n[full]", "need each other"),
+    ("[full]", "[wan]\nkbit = 5\n[full]", "delay_ms is missing"),
+    ('name = "hot"', 'name = "hot"\nprogram = "wrk"\nfar = true',
+     "need each other"),
     ("[full]", "[full", "x.toml|Expected"),
 ])
 def test_mistakes_are_said_where_they_are(old, new, why):

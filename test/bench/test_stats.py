@@ -18,6 +18,9 @@ def test_one_disturbed_repetition_is_no_scatter():
     assert stats.scatter([1, 1.01, 2, 1.02, 1]) == stats.NOISE_FLOOR
     assert round(stats.scatter([0.9, 0.8, 1, 1.1, 1.2]), 6) == 0.2
     assert round(stats.scatter([0.8, 0.81, 1.1]), 3) == 0.185
+    # The more there are, the less their median can be off.
+    five = [0.9, 0.8, 1, 1.1, 1.2]
+    assert round(stats.scatter(five * 4), 6) == 0.1
     assert stats.scatter([1]) == stats.scatter([0, 0]) == stats.NOISE_FLOOR
 
 
