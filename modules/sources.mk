@@ -31,7 +31,9 @@ modules_generators_mod_status_la_SOURCES = \
     modules/generators/status_prometheus.c
 
 modules_loggers_mod_log_config_la_SOURCES = \
+    modules/loggers/log_fields.c \
     modules/loggers/log_format.c \
+    modules/loggers/log_line.c \
     modules/loggers/mod_log_config.c
 
 # With --enable-test-hooks: modules for tests.

@@ -2,7 +2,9 @@
  * test_log_format.c - what each item of a log format says, that no client can
  * forge a line, and that a line has bounds.
  */
+#include "modules/loggers/log_fields.c"
 #include "modules/loggers/log_format.c"
+#include "modules/loggers/log_line.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
