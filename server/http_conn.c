@@ -11,7 +11,7 @@
  *     LINGER   all went; the client may still be sending what it began
  *     DEAD     given up: as soon as nothing is out, let go and close
  */
-#include "http_conn.h"
+#include "http_deadline.h"
 
 #include "wr_board.h"
 #include "wr_end.h"
@@ -31,19 +31,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum http_state {
-    HTTP_HEAD,
-    HTTP_RUN,
-    HTTP_BODY,
-    HTTP_DISCARD,
-    HTTP_FLUSH,
-    HTTP_LINGER,
-    HTTP_DEAD
-};
-
-#define PENDING_MAX 32    /* responses in the output: the next one waits */
-#define QUEUED_MAX  65536 /* ... and so it does behind so much content */
-#define LINGER_NS   (2 * WR_SEC)
+#define PENDING_MAX 32     /* responses in the output: the next one waits */
+#define QUEUED_MAX  65536  /* ... and so it does behind so much content */
 #define DISCARD_MAX 262144 /* unwanted content that is worth reading */
 
 void wr__http_init(wr__http *http, int fields_max, apr_pool_t *pool)
@@ -72,78 +61,11 @@ static wr__http *http_of(wr_conn *c)
     return c->proto_data;
 }
 
-static const wr_server *server_of(const wr_conn *c)
-{
-    return c->listener->server;
-}
-
-/** RequestReadTimeout: one deadline for the whole; bytes move it only at the
- *  configured rate, and up to a bound. */
-static int64_t read_deadline(const wr__read_timeout *t, int64_t since,
-                             int64_t received)
-{
-    int64_t time = t->first_ns;
-
-    if (time == 0) {
-        return WR_NEVER;
-    }
-    if (t->min_rate) {
-        int64_t seconds = received / t->min_rate;
-
-        /* Bounded, or a large upload would overflow it. */
-        time += (seconds < 1000000 ? seconds : 1000000) * WR_SEC;
-        time = t->max_ns && time > t->max_ns ? t->max_ns : time;
-    }
-    return since + time;
-}
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void open_conn(wr_conn *c, wr_thread *self)
 {
-    c->state = HTTP_HEAD;
+    c->state = WR__HTTP_HEAD;
     c->ends->want = WR_READ;
-    c->deadline = sooner(
-        read_deadline(&wr__core_server_of(c->listener->server)->head_timeout,
-                      self->now_ns, 0),
-        self->now_ns + server_of(c)->timeout_ns);
-}
-
-/** The client has something to take from now on. */
-static void begin_output(wr_conn *c, wr_thread *self)
-{
-    wr__http *http = http_of(c);
-
-    http->progress_ns = self->now_ns;
-    http->taken_by_ns = self->now_ns + server_of(c)->timeout_ns;
-}
-
-/** SendMinRate: each byte that went earns its time, and never more than
- *  Timeout from now.  Without it, any byte earns all of that. */
-static int64_t earn_time(wr_conn *c, int64_t now_ns, size_t len)
-{
-    int64_t most = now_ns + server_of(c)->timeout_ns;
-    int rate = wr__core_server_of(server_of(c))->send_min_rate;
-
-    /* A send is less than 8 GiB: no overflow. */
-    return rate ? sooner(http_of(c)->taken_by_ns + (int64_t)len * WR_SEC / rate,
-                         most)
-                : most;
-}
-
-/** Keep-alive counts from the last byte of the last response. */
-static void sent(wr_conn *c, wr_thread *self, size_t len)
-{
-    wr__http *http = http_of(c);
-
-    http->progress_ns = self->now_ns;
-    http->taken_by_ns = earn_time(c, self->now_ns, len);
-    if (http->keep_alive_ns) {
-        http->idle_until_ns = self->now_ns + http->keep_alive_ns;
-    }
+    c->deadline = wr__http_first_deadline(c, self->now_ns);
 }
 
 static struct wr_input *input_of(wr_conn *c)
@@ -161,62 +83,7 @@ static bool at_eof(const wr_conn *c)
     return c->ends->flags & WR__END_EOF;
 }
 
-/* Wants and deadlines. */
-
-/** The moment at which waiting for input ends. */
-static int64_t input_deadline(wr_conn *c)
-{
-    const wr__http *http = http_of(c);
-    const wr__core_server *core = wr__core_server_of(c->listener->server);
-    int64_t quiet = http->heard_ns + server_of(c)->timeout_ns;
-
-    switch ((enum http_state)c->state) {
-    case HTTP_HEAD:
-        if (http->in_head) {
-            return sooner(read_deadline(&core->head_timeout, http->since_ns,
-                                        (int64_t)unused(c)),
-                          quiet);
-        }
-        return wr__end_has_output(c->ends) ? WR_NEVER : http->idle_until_ns;
-    case HTTP_BODY:
-    case HTTP_DISCARD:
-        return sooner(read_deadline(&core->body_timeout, http->since_ns,
-                                    http->body.received),
-                      quiet);
-    case HTTP_LINGER:
-        return http->since_ns + LINGER_NS;
-    case HTTP_RUN:
-    case HTTP_FLUSH:
-    case HTTP_DEAD:
-        break;
-    }
-    return WR_NEVER;
-}
-
-/** The moment at which waiting for the client to take output ends.  While we
- *  keep the client waiting there is none, or, while a stream does, Timeout; and
- *  afterwards it counts anew. */
-static int64_t output_deadline(wr_conn *c, wr_thread *self)
-{
-    wr__http *http = http_of(c);
-
-    if (!wr__end_has_output(c->ends)) {
-        return WR_NEVER;
-    }
-    if (wr__end_awaits_op(c->ends)) {
-        http->is_held_up = true;
-        return WR_NEVER;
-    }
-    if (wr__bucket_is_unread(APR_BRIGADE_FIRST(c->ends->out))) {
-        http->is_held_up = true;
-        return http->progress_ns + server_of(c)->timeout_ns;
-    }
-    if (http->is_held_up) {
-        http->is_held_up = false;
-        begin_output(c, self);
-    }
-    return http->taken_by_ns;
-}
+/* Wants. */
 
 /** Wait for input (if @a want has READ) and for the output to go. */
 static wr_want wait_io(wr_conn *c, wr_thread *self, unsigned want)
@@ -224,9 +91,9 @@ static wr_want wait_io(wr_conn *c, wr_thread *self, unsigned want)
     wr_end *e = c->ends;
 
     c->flags &= ~(unsigned)WR__CONN_MAY_RUN;
-    c->deadline = output_deadline(c, self);
+    c->deadline = wr__http_output_deadline(c, self);
     if (want & WR_READ) {
-        int64_t limit = input_deadline(c);
+        int64_t limit = wr__http_input_deadline(c);
 
         c->deadline = limit < c->deadline ? limit : c->deadline;
     }
@@ -237,7 +104,7 @@ static wr_want wait_io(wr_conn *c, wr_thread *self, unsigned want)
     return WR_WANT_IO;
 }
 
-static bool go(wr_conn *c, enum http_state state)
+static bool go(wr_conn *c, wr__http_state state)
 {
     c->state = (uint16_t)state;
     return true;
@@ -274,7 +141,7 @@ static bool await_head(wr_conn *c, wr_thread *self)
     wr__http *http = http_of(c);
 
     http->idle_until_ns = self->now_ns + http->keep_alive_ns;
-    return go(c, HTTP_HEAD);
+    return go(c, WR__HTTP_HEAD);
 }
 
 /** Put the response into the output and decide what comes next. */
@@ -291,7 +158,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
         }
     }
     if (!wr__end_has_output(c->ends)) {
-        begin_output(c, self);
+        wr__http_begin_output(c, self);
     }
     http->pending++;
     http->r = NULL;
@@ -304,12 +171,12 @@ static void respond(wr_conn *c, wr_thread *self, int status)
     http->keep_alive_ns = r->server->keep_alive_timeout_ns;
     if (!r->keep_alive) {
         http->must_linger = http->must_linger || !http->body.is_done;
-        go(c, HTTP_FLUSH);
+        go(c, WR__HTTP_FLUSH);
     }
     else if (!http->body.is_done) {
         http->discarded = 0;
         http->since_ns = http->heard_ns = self->now_ns;
-        go(c, HTTP_DISCARD);
+        go(c, WR__HTTP_DISCARD);
     }
     else {
         await_head(c, self);
@@ -321,7 +188,7 @@ static void respond(wr_conn *c, wr_thread *self, int status)
 static bool will_refuse(wr_conn *c, int status)
 {
     http_of(c)->refusal = status;
-    return go(c, HTTP_RUN);
+    return go(c, WR__HTTP_RUN);
 }
 
 /** Say so, and no more of it. */
@@ -401,7 +268,7 @@ static bool begin_request(wr_conn *c, wr_thread *self, size_t len)
     if (expects_more(http->r)) {
         return will_refuse(c, 417);
     }
-    return go(c, HTTP_RUN);
+    return go(c, WR__HTTP_RUN);
 }
 
 /* The states.  Each returns true to go on at once, or false with *want. */
@@ -421,7 +288,7 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
 
     if (!http) { /* idle */
         if (at_eof(c)) {
-            return go(c, HTTP_DEAD);
+            return go(c, WR__HTTP_DEAD);
         }
         c->ends->want = WR_READ;
         *want = WR_WANT_IO;
@@ -456,7 +323,7 @@ static bool step_head(wr_conn *c, wr_thread *self, wr_want *want)
     }
     if (at_eof(c)) {
         wr__end_finish(c->ends);
-        return go(c, HTTP_FLUSH);
+        return go(c, WR__HTTP_FLUSH);
     }
     if (!unused(c) && !wr__end_has_output(c->ends)) {
         c->deadline = http->idle_until_ns;
@@ -493,7 +360,7 @@ static bool step_run(wr_conn *c, wr_thread *self, wr_want *want)
             http->r->core->spool = apr_palloc(http->r->pool, sizeof(wr__spool));
             wr__spool_init(http->r->core->spool, http->r);
             http->since_ns = http->heard_ns = self->now_ns;
-            return go(c, HTTP_BODY);
+            return go(c, WR__HTTP_BODY);
         }
         if (c->ops) {
             *want = WR_WANT_CALL;
@@ -520,7 +387,7 @@ static bool fail_body(wr_conn *c, int status)
     http->r->core->body_status = status;
     http->r->core->wants_body = false;
     http->r->keep_alive = false;
-    return go(c, HTTP_RUN);
+    return go(c, WR__HTTP_RUN);
 }
 
 static void send_continue(wr_conn *c, wr_thread *self)
@@ -530,7 +397,7 @@ static void send_continue(wr_conn *c, wr_thread *self)
 
     http->sent_continue = true;
     if (!wr__end_has_output(c->ends)) {
-        begin_output(c, self);
+        wr__http_begin_output(c, self);
     }
     APR_BRIGADE_INSERT_TAIL(
         c->ends->out,
@@ -620,7 +487,7 @@ static bool step_body(wr_conn *c, wr_thread *self, wr_want *want)
         wr__spool_finish(http->r->core->spool);
         http->r->core->has_body = true;
         http->r->core->wants_body = false;
-        return go(c, HTTP_RUN);
+        return go(c, WR__HTTP_RUN);
     }
     if (at_eof(c)) {
         return fail_body(c, 400);
@@ -639,7 +506,7 @@ static bool end_discard(wr_conn *c)
 {
     http_of(c)->must_linger = !at_eof(c);
     wr__end_finish(c->ends);
-    return go(c, HTTP_FLUSH);
+    return go(c, WR__HTTP_FLUSH);
 }
 
 static bool step_discard(wr_conn *c, wr_thread *self, wr_want *want)
@@ -678,13 +545,13 @@ static bool step_flush(wr_conn *c, wr_thread *self, wr_want *want)
         return false;
     }
     if (at_eof(c) || !(http->must_linger || unused(c))) {
-        return go(c, HTTP_DEAD);
+        return go(c, WR__HTTP_DEAD);
     }
     /* RFC 9112, 9.6: closing now would answer what still comes with a reset,
      * and that may destroy the response on its way. */
     shutdown(c->ends->fd, SHUT_WR);
     http->since_ns = self->now_ns;
-    return go(c, HTTP_LINGER);
+    return go(c, WR__HTTP_LINGER);
 }
 
 static bool step_linger(wr_conn *c, wr_thread *self, wr_want *want)
@@ -693,7 +560,7 @@ static bool step_linger(wr_conn *c, wr_thread *self, wr_want *want)
 
     in->start = in->end;
     if (at_eof(c)) {
-        return go(c, HTTP_DEAD);
+        return go(c, WR__HTTP_DEAD);
     }
     *want = wait_io(c, self, WR_READ);
     return false;
@@ -741,7 +608,7 @@ static bool compute(wr_conn *c, wr_thread *self, wr_want *want)
         *want = WR_WANT_CALL;
         return c->ops != NULL;
     case WR_IO_ERROR:
-        go(c, HTTP_DEAD);
+        go(c, WR__HTTP_DEAD);
         return false;
     default:
         http_of(c)->progress_ns = self->now_ns;
@@ -756,21 +623,21 @@ static wr_counter shown_state(const wr_conn *c)
 {
     const wr__http *http = c->proto_data;
 
-    switch ((enum http_state)c->state) {
-    case HTTP_HEAD:
+    switch ((wr__http_state)c->state) {
+    case WR__HTTP_HEAD:
         return !http || !(http->in_head || wr__end_has_output(c->ends))
                    ? WR_N_IDLE
                : wr__end_has_output(c->ends) ? WR_N_WRITING
                                              : WR_N_READING;
-    case HTTP_RUN:
+    case WR__HTTP_RUN:
         return WR_N_RUNNING;
-    case HTTP_BODY:
-    case HTTP_DISCARD:
+    case WR__HTTP_BODY:
+    case WR__HTTP_DISCARD:
         return WR_N_READING;
-    case HTTP_FLUSH:
+    case WR__HTTP_FLUSH:
         return WR_N_WRITING;
-    case HTTP_LINGER:
-    case HTTP_DEAD:
+    case WR__HTTP_LINGER:
+    case WR__HTTP_DEAD:
         break;
     }
     return WR_N_CLOSING;
@@ -795,26 +662,26 @@ static wr_want run_states(wr_conn *c, wr_thread *self)
     for (;;) {
         bool goes_on = false;
 
-        switch ((enum http_state)c->state) {
-        case HTTP_HEAD:
+        switch ((wr__http_state)c->state) {
+        case WR__HTTP_HEAD:
             goes_on = step_head(c, self, &want);
             break;
-        case HTTP_RUN:
+        case WR__HTTP_RUN:
             goes_on = step_run(c, self, &want);
             break;
-        case HTTP_BODY:
+        case WR__HTTP_BODY:
             goes_on = step_body(c, self, &want);
             break;
-        case HTTP_DISCARD:
+        case WR__HTTP_DISCARD:
             goes_on = step_discard(c, self, &want);
             break;
-        case HTTP_FLUSH:
+        case WR__HTTP_FLUSH:
             goes_on = step_flush(c, self, &want);
             break;
-        case HTTP_LINGER:
+        case WR__HTTP_LINGER:
             goes_on = step_linger(c, self, &want);
             break;
-        case HTTP_DEAD:
+        case WR__HTTP_DEAD:
             goes_on = step_dead(c, &want);
             break;
         }
@@ -833,7 +700,7 @@ static bool prepare_output(wr_conn *c, wr_thread *self, wr_want *want)
         return false;
     }
     if (c->flags & WR__CONN_BROKEN) {
-        go(c, HTTP_DEAD);
+        go(c, WR__HTTP_DEAD);
     }
     return true;
 }
@@ -842,7 +709,7 @@ static wr_want step(wr_conn *c, wr_thread *self)
 {
     wr_want want = WR_WANT_IO;
 
-    if (c->state == HTTP_DEAD || !wr__end_has_output(c->ends)
+    if (c->state == WR__HTTP_DEAD || !wr__end_has_output(c->ends)
         || prepare_output(c, self, &want)) {
         want = run_states(c, self);
     }
@@ -857,37 +724,37 @@ static void timed_out(wr_conn *c, wr_thread *self)
     wr__http *http = http_of(c);
 
     if (!http) {
-        go(c, HTTP_DEAD); /* idle for too long */
+        go(c, WR__HTTP_DEAD); /* idle for too long */
         return;
     }
-    if (output_deadline(c, self) <= self->now_ns) {
-        go(c, HTTP_DEAD); /* the client does not take what it asked for */
+    if (wr__http_output_deadline(c, self) <= self->now_ns) {
+        go(c, WR__HTTP_DEAD); /* the client does not take what it asked for */
         return;
     }
-    if (input_deadline(c) > self->now_ns) {
+    if (wr__http_input_deadline(c) > self->now_ns) {
         return;
     }
-    switch ((enum http_state)c->state) {
-    case HTTP_HEAD:
+    switch ((wr__http_state)c->state) {
+    case WR__HTTP_HEAD:
         if (http->in_head) {
             will_refuse(c, 408);
         }
         else if (!unused(c)) {
-            go(c, HTTP_DEAD);
+            go(c, WR__HTTP_DEAD);
         }
         break;
-    case HTTP_BODY:
+    case WR__HTTP_BODY:
         fail_body(c, 408);
         break;
-    case HTTP_DISCARD:
+    case WR__HTTP_DISCARD:
         end_discard(c);
         break;
-    case HTTP_LINGER:
-        go(c, HTTP_DEAD);
+    case WR__HTTP_LINGER:
+        go(c, WR__HTTP_DEAD);
         break;
-    case HTTP_RUN:
-    case HTTP_FLUSH:
-    case HTTP_DEAD:
+    case WR__HTTP_RUN:
+    case WR__HTTP_FLUSH:
+    case WR__HTTP_DEAD:
         break;
     }
 }
@@ -895,7 +762,7 @@ static void timed_out(wr_conn *c, wr_thread *self)
 static void abort_conn(wr_conn *c, wr_thread *self)
 {
     (void)self;
-    go(c, HTTP_DEAD);
+    go(c, WR__HTTP_DEAD);
 }
 
 const wr_protocol wr__http_protocol = {
@@ -904,5 +771,5 @@ const wr_protocol wr__http_protocol = {
     .step = step,
     .timeout = timed_out,
     .abort = abort_conn,
-    .sent = sent,
+    .sent = wr__http_sent,
 };

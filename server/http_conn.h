@@ -21,6 +21,17 @@ typedef struct wr__window {
     int pagings;         /**< how often an op has brought in the next one */
 } wr__window;
 
+/** See http_conn.c. */
+typedef enum wr__http_state {
+    WR__HTTP_HEAD,
+    WR__HTTP_RUN,
+    WR__HTTP_BODY,
+    WR__HTTP_DISCARD,
+    WR__HTTP_FLUSH,
+    WR__HTTP_LINGER,
+    WR__HTTP_DEAD
+} wr__http_state;
+
 typedef struct wr__http {
     wr__head head;
     wr__body body;

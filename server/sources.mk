@@ -39,6 +39,7 @@ server_sources = \
     server/http_body.c \
     server/http_conditional.c \
     server/http_conn.c \
+    server/http_deadline.c \
     server/http_parse.c \
     server/http_range.c \
     server/http_status.c \
