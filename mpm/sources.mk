@@ -52,6 +52,7 @@ mpm_ring_sources = \
     mpm/common/ring_accept.c \
     mpm/common/ring_input.c \
     mpm/common/ring_op.c \
+    mpm/common/ring_pipe.c \
     mpm/common/ring_span.c
 
 if HAVE_LIBURING

@@ -4,6 +4,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <poll.h>
@@ -23,6 +24,7 @@ struct wr__ring {
     char *space; /* of the buffers */
     unsigned buffer_count, buffer_size;
     char *scratch; /* for bytes that nobody looks at */
+    int workers;
 };
 
 /* Set-up. */
@@ -114,8 +116,14 @@ apr_status_t wr__ring_create(wr__ring **ring, const char **failed,
     }
     r->hows = apr_pcalloc(pool, r->uring.sq.ring_entries * sizeof(*r->hows));
     r->scratch = apr_palloc(pool, WR__RING_SCRATCH);
+    r->workers = options->io_workers;
     *ring = r;
     return APR_SUCCESS;
+}
+
+int wr__ring_workers(const wr__ring *r)
+{
+    return r->workers;
 }
 
 /* Asking. */
@@ -259,6 +267,16 @@ void wr__ring_read(wr__ring *r, int fd, void *buf, size_t len, int64_t offset,
         len = len < WR__RING_SCRATCH ? len : WR__RING_SCRATCH;
     }
     io_uring_prep_read(sqe, fd, buf, (unsigned)len, (uint64_t)offset);
+    set_name(sqe, name);
+}
+
+void wr__ring_splice(wr__ring *r, int from, int64_t offset, int to, size_t len,
+                     bool is_followed, wr__ring_name name)
+{
+    struct io_uring_sqe *sqe = get_entry(r);
+
+    io_uring_prep_splice(sqe, from, offset, to, -1, (unsigned)len,
+                         is_followed ? SPLICE_F_MORE : 0);
     set_name(sqe, name);
 }
 

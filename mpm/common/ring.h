@@ -50,6 +50,9 @@ typedef struct wr__ring_options {
 apr_status_t wr__ring_create(wr__ring **ring, const char **failed,
                              const wr__ring_options *options, apr_pool_t *pool);
 
+/** wr__ring_options.io_workers. */
+int wr__ring_workers(const wr__ring *ring);
+
 /** Connections as they come, until cancelled: a completion each.  Their peers
  *  are to be asked for. */
 void wr__ring_accept(wr__ring *ring, int fd, wr__ring_name name);
@@ -83,6 +86,11 @@ void wr__ring_send(wr__ring *ring, int fd, const struct msghdr *message,
 void wr__ring_read(wr__ring *ring, int fd, void *buf, size_t len,
                    int64_t offset, wr__ring_name name);
 #define WR__RING_SCRATCH 65536
+/** Move bytes without a copy, one of @a from and @a to being a pipe's end. What
+ *  goes into a socket is what it takes now.  @a offset: in a file; or -1.
+ *  @a is_followed: more follows at once. */
+void wr__ring_splice(wr__ring *ring, int from, int64_t offset, int to,
+                     size_t len, bool is_followed, wr__ring_name name);
 void wr__ring_open(wr__ring *ring, int dir, const char *path, uint64_t flags,
                    uint64_t resolve, wr__ring_name name);
 

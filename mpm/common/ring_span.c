@@ -6,17 +6,25 @@
 #include "wr_conn.h"
 
 #include "queue.h"
+#include "ring_pipe.h"
 
 #include <errno.h>
 
 #define BOUNCE_SIZE ((size_t)64 * 1024)
 #define BOUNCES     64
+/* A worker of the kernel's for each, or what is in memory would wait for the
+ * disk behind what is not. */
+#define PIPES 16
+/* Of less, a copy costs less than the kernel's worker that a splice needs. */
+#define SPLICE_MIN ((size_t)64 * 1024)
 
 /** How far a span is. */
 typedef enum stage {
     STAGE_ROOM, /* a file's: until the socket takes something */
     STAGE_READ, /* a file's: from disk into a bounce */
-    STAGE_SEND
+    STAGE_SEND,
+    STAGE_FILL, /* a large piece of a file: its pages into a pipe */
+    STAGE_DRAIN /* ... and on into the socket */
 } stage;
 
 /** A span on its way. */
@@ -25,7 +33,9 @@ typedef struct transfer {
     wr_end *end;
     wr_span span;
     struct msghdr message;
-    char *bounce; /* a file's bytes between disk and socket */
+    char *bounce;   /* a file's bytes between disk and socket */
+    wr__pipe *pipe; /* its pages, likewise */
+    bool is_copied; /* it takes bounces, whatever its length */
     stage stage;
     size_t len; /* of what is being sent */
 } transfer;
@@ -38,16 +48,19 @@ struct wr__spans {
     wr__fifo waiting;   /* for a bounce */
     char **bounces;     /* free ones */
     int bounce_count;
+    wr__pipes *pipes;
 };
 
 wr__spans *wr__spans_create(wr__ring *ring, unsigned kind, apr_pool_t *pool)
 {
+    int workers = wr__ring_workers(ring);
     wr__spans *s = apr_pcalloc(pool, sizeof(*s));
     char *space = apr_palloc(pool, BOUNCES * BOUNCE_SIZE);
 
     s->ring = ring;
     s->kind = kind;
     s->pool = pool;
+    s->pipes = wr__pipes_create(workers < PIPES ? workers : PIPES, pool);
     s->bounces = apr_palloc(pool, BOUNCES * sizeof(*s->bounces));
     while (s->bounce_count < BOUNCES) {
         s->bounces[s->bounce_count++] = space;
@@ -93,6 +106,36 @@ static void start_read(wr__spans *s, transfer *t)
                   name_of(s, t));
 }
 
+/** Put a large piece's pages into a pipe, if there is one. */
+static bool start_fill(wr__spans *s, transfer *t)
+{
+    if (t->span.len < SPLICE_MIN || t->is_copied) {
+        return false;
+    }
+    t->pipe = wr__pipes_take(s->pipes);
+    if (!t->pipe) {
+        return false;
+    }
+    t->stage = STAGE_FILL;
+    wr__ring_splice(s->ring, t->span.fd, t->span.offset, t->pipe->in,
+                    t->span.len, false, name_of(s, t));
+    return true;
+}
+
+static void start_drain(wr__spans *s, transfer *t, size_t len)
+{
+    t->stage = STAGE_DRAIN;
+    t->len = len;
+    wr__ring_splice(s->ring, t->pipe->out, -1, t->end->fd, len,
+                    t->span.more || len < t->span.len, name_of(s, t));
+}
+
+static void release_pipe(wr__spans *s, transfer *t, bool is_empty)
+{
+    wr__pipes_give(s->pipes, t->pipe, is_empty);
+    t->pipe = NULL;
+}
+
 /** A span whose turn it is: a file's waits for room first. */
 static void start(wr__spans *s, transfer *t)
 {
@@ -103,10 +146,13 @@ static void start(wr__spans *s, transfer *t)
         start_send(s, t);
     }
     else if (ready & WR_WRITE) {
-        start_read(s, t);
+        if (!start_fill(s, t)) {
+            start_read(s, t);
+        }
     }
     else {
         t->stage = STAGE_ROOM;
+        t->is_copied = true;
         wr__ring_await_room(s->ring, t->end->fd, name_of(s, t));
     }
 }
@@ -125,6 +171,7 @@ bool wr__span_start(wr__spans *s, wr_end *e, wr_thread *self, size_t quantum)
         return io == WR_IO_EMPTY;
     }
     t->end = e;
+    t->is_copied = false;
     e->in_flight |= WR_WRITE;
     start(s, t);
     return true;
@@ -148,6 +195,13 @@ static void send_bounce(wr__spans *s, transfer *t, size_t len)
     t->span.iov[0] = (struct iovec){.iov_base = t->bounce, .iov_len = len};
     t->span.iov_count = 1;
     start_send(s, t);
+}
+
+/** The socket took not all: there is no room. */
+static void set_full(wr_end *e)
+{
+    atomic_fetch_and_explicit(&e->ready, (uint8_t)~WR_WRITE,
+                              memory_order_relaxed);
 }
 
 static bool is_passing(int result)
@@ -175,11 +229,32 @@ static bool move_on(wr__spans *s, transfer *t, int result)
         break;
     case STAGE_SEND:
         if (t->bounce && result < (int)t->len) {
-            atomic_fetch_and_explicit(&e->ready, (uint8_t)~WR_WRITE,
-                                      memory_order_relaxed);
+            set_full(e);
         }
         if (result == -EFAULT && wr_span_cut(&t->span)) {
             break;
+        }
+        if (!is_passing(result)) {
+            return true;
+        }
+        break;
+    case STAGE_FILL:
+        if (result > 0) {
+            start_drain(s, t, (size_t)result);
+            return false;
+        }
+        release_pipe(s, t, true);
+        if (result == -EINVAL) {
+            t->is_copied = true; /* a file system that can't */
+        }
+        else if (!is_passing(result)) {
+            return true;
+        }
+        break;
+    case STAGE_DRAIN:
+        release_pipe(s, t, result == (int)t->len);
+        if (result < (int)t->len) {
+            set_full(e);
         }
         if (!is_passing(result)) {
             return true;

@@ -1,6 +1,6 @@
 /*
  * ring_span.h - sending an end's output by a ring: memory at once, files by way
- * of a bounded number of buffers.
+ * of a bounded number of buffers, large pieces of them by way of pipes.
  *
  * The ring's thread's.  From start to completion the kernel holds the span, and
  * wr_end.in_flight says so.  A client that does not receive holds no buffer.

@@ -446,7 +446,7 @@ static void *proactor_config_create(apr_pool_t *pool)
     proactor_config *config = apr_pcalloc(pool, sizeof(*config));
 
     *config = (proactor_config){
-        .entries = 1024, .io_workers = 4, .buffers = 256, .threads = 2};
+        .entries = 1024, .io_workers = 16, .buffers = 256, .threads = 2};
     return config;
 }
 
@@ -471,7 +471,7 @@ static const char *proactor_config_check(void *data, apr_pool_t *pool)
 static const wr_command proactor_commands[] = {
     NUMBER("RingEntries", entries, 16, 32768, "1024",
            "Operations that can be asked for in one call to the kernel."),
-    NUMBER("IoWorkers", io_workers, 1, 1024, "4",
+    NUMBER("IoWorkers", io_workers, 1, 1024, "16",
            "Threads that the kernel may start for I/O that would block it."),
     NUMBER("Buffers", buffers, 2, 32768, "256",
            "Buffers of 4 KiB for what is received; a power of two."),

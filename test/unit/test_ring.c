@@ -5,6 +5,7 @@
  * Where the system has no io_uring for us, there is nothing to test.
  */
 #include "mpm/common/ring.h"
+#include "mpm/common/ring_pipe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -356,6 +357,54 @@ static void wait_ends_in_time(void **state)
     assert_false(wr__ring_next(f->ring, &event));
 }
 
+/** From a file into a socket, and no more than the socket takes at once. */
+static void pages_go_through_a_pipe(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    char path[] = "/tmp/weir-ring-XXXXXX", text[] = "through a pipe", got[64];
+    int file = mkstemp(path);
+    wr__pipe *pipe = wr__pipes_take(wr__pipes_create(1, f->pool));
+
+    assert_non_null(pipe);
+    assert_int_equal(write(file, text, sizeof(text)), sizeof(text));
+    wr__ring_splice(f->ring, file, 8, pipe->in, 100, false, number(1));
+    assert_int_equal(next(f).result, sizeof(text) - 8);
+    wr__ring_splice(f->ring, file, 100, pipe->in, 100, false, number(2));
+    assert_int_equal(next(f).result, 0);
+    wr__ring_splice(f->ring, pipe->out, -1, f->pair[0], 100, true, number(3));
+    assert_int_equal(next(f).result, sizeof(text) - 8);
+    assert_int_equal(read(f->pair[1], got, sizeof(got)), sizeof(text) - 8);
+    assert_string_equal(got, text + 8);
+    while (send(f->pair[0], text, sizeof(text), MSG_DONTWAIT) > 0) {
+    }
+    wr__ring_splice(f->ring, file, 0, pipe->in, 100, false, number(4));
+    assert_int_equal(next(f).result, sizeof(text));
+    wr__ring_splice(f->ring, pipe->out, -1, f->pair[0], 100, false, number(5));
+    assert_int_equal(next(f).result, -EAGAIN);
+    close(file);
+    unlink(path);
+}
+
+static void a_pipe_comes_back_empty(void **state)
+{
+    struct fixture *f = *state;
+    wr__pipes *pipes = wr__pipes_create(2, f->pool);
+    wr__pipe *a = wr__pipes_take(pipes), *b = wr__pipes_take(pipes);
+    char byte = 'x';
+
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_null(wr__pipes_take(pipes));
+    assert_int_equal(write(a->in, &byte, 1), 1);
+    wr__pipes_give(pipes, a, false);
+    a = wr__pipes_take(pipes);
+    assert_int_equal(fcntl(a->out, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(read(a->out, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+    wr__pipes_give(pipes, b, true);
+    assert_ptr_equal(wr__pipes_take(pipes), b);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -374,6 +423,8 @@ int main(void)
         TEST(connections_come_until_cancelled),
         TEST(watch_tells_each_time),
         TEST(wait_ends_in_time),
+        TEST(pages_go_through_a_pipe),
+        TEST(a_pipe_comes_back_empty),
     };
 
     apr_initialize();
