@@ -56,7 +56,7 @@ extern WR_API wr_module WR_LOG_MODULE;
 #endif
 
 /** With its end. */
-#define WR_LOG_ID_SIZE 14
+#define WR_LOG_ID_SIZE 20
 
 /**
  * What a request is called in the lines of the error log that are about it, so

@@ -3,8 +3,8 @@
  *
  *     [2026-11-22 10:00:00.123456] [error] [pid 123] text: No such file (2)
  *
- * and, of a request, with `[client ADDRESS:PORT]` before the text and
- * `, request: "GET / HTTP/1.1", id: "..."` at the end.  Any thread of any
+ * and, of a request, with `[client ADDRESS:PORT] [id ...]` before the text and
+ * `, request: "GET / HTTP/1.1"` at the end.  Any thread of any
  * process; a line is one write() to a file opened for appending, or to a pipe,
  * for which it is cut to what the kernel takes as a whole, so that lines of
  * several writers do not mix.  syslog is given time, level and process in its
@@ -174,24 +174,41 @@ static void put_client(struct line *line, const wr_request *r)
     }
 }
 
-static void make_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
+/** The last @a count of them, from behind @a at. */
+static void put_digits(char *at, int count, uint64_t value)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
                                  "stuvwxyz0123456789-_";
-    /* Two clients may have asked in the same microsecond, and one client for
-     * several things; a port lies at the same place in either family. */
-    uint64_t when = (uint64_t)r->time;
-    uint32_t who = (uint32_t)ntohs(r->peer.v4.sin_port) << 8
-                   | (uint32_t)(r->number & 0xff);
-    int at = WR_LOG_ID_SIZE - 1;
 
-    id[at] = '\0';
-    for (; at > 9; who >>= 6) {
-        id[--at] = digits[who & 63];
+    for (; count > 0; count--, value >>= 6) {
+        *--at = digits[value & 63];
     }
-    for (; at > 0; when >>= 6) {
-        id[--at] = digits[when & 63];
+}
+
+/** Of an address, what tells it from most others. */
+static uint32_t mixed(const wr_request *r)
+{
+    const unsigned char *byte = r->peer.v6.sin6_addr.s6_addr;
+    uint32_t mix = 2166136261u; /* FNV-1a */
+
+    if (r->peer.any.sa_family != AF_INET6) {
+        return ntohl(r->peer.v4.sin_addr.s_addr);
     }
+    for (size_t i = 0; i < sizeof(r->peer.v6.sin6_addr); i++) {
+        mix = (mix ^ byte[i]) * 16777619u;
+    }
+    return mix;
+}
+
+/** When, of a turn; from which connection, since a port lies at the same place
+ *  in either family; and which of its requests. */
+static void make_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
+{
+    put_digits(id + 9, 9, (uint64_t)r->time);
+    put_digits(id + 17, 8,
+               (uint64_t)ntohs(r->peer.v4.sin_port) << 32 | mixed(r));
+    put_digits(id + 19, 2, r->number);
+    id[19] = '\0';
 }
 
 const char *wr_log_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
@@ -211,7 +228,7 @@ static void put_id(struct line *line, const wr_request *r)
     char id[WR_LOG_ID_SIZE];
 
     make_id(r, id);
-    put_format(line, ", id: \"%s\"", id);
+    put_format(line, "[id %s] ", id);
     __atomic_store_n(has_lines, true, __ATOMIC_RELAXED);
 }
 
@@ -272,6 +289,7 @@ static void log_line(const wr_server *server, const wr_request *r,
     }
     if (r) {
         put_client(&line, r);
+        put_id(&line, r);
     }
     put_escaped(&line, text);
     if (status != APR_SUCCESS) {
@@ -283,9 +301,6 @@ static void log_line(const wr_server *server, const wr_request *r,
         put_format(&line, ", request: \"");
         put_escaped(&line, r->request_line);
         put_format(&line, "\"");
-    }
-    if (r) {
-        put_id(&line, r);
     }
     line.text[line.len++] = '\n';
     write_line(log, level, &line);

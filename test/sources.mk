@@ -161,12 +161,20 @@ test_mpm_contract_sped_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_sped_LDADD = $(contract_ldadd)
 
 if HAVE_LIBURING
-contract_tests += test/mpm/contract_proactor
+contract_tests += test/mpm/contract_proactor test/mpm/contract_proactor_pipes
 endif
 test_mpm_contract_proactor_SOURCES = $(mpm_proactor_sources)
 test_mpm_contract_proactor_CPPFLAGS = $(contract_cppflags)
 test_mpm_contract_proactor_LDFLAGS = $(contract_ldflags)
 test_mpm_contract_proactor_LDADD = $(contract_ldadd)
+
+# The same with pieces so small as the machine's through pipes.
+test_mpm_contract_proactor_pipes_SOURCES = $(mpm_proactor_sources) \
+    mpm/common/ring_span.c
+test_mpm_contract_proactor_pipes_CPPFLAGS = $(contract_cppflags) \
+    -DSPLICE_MIN=4096
+test_mpm_contract_proactor_pipes_LDFLAGS = $(contract_ldflags)
+test_mpm_contract_proactor_pipes_LDADD = $(contract_ldadd)
 
 check_PROGRAMS += $(contract_tests)
 TESTS += $(contract_tests)

@@ -181,6 +181,13 @@ class Table:
                           f"{least}")
         return value
 
+    def whole(self, name, most, default=None):
+        value = self.get(name, int, default)
+        if not 0 <= value <= most:
+            raise Trouble(f"{self.where}: {name} = {value} is not from 0 to "
+                          f"{most}")
+        return value
+
     def choice(self, name, words, default=None):
         value = self.get(name, str, default)
         if value not in words:
@@ -335,9 +342,9 @@ def parse_wan(top):
     if not given:
         return None
     table = Table(given, f"{top.where}: [wan]")
-    found = Wan(table.number("delay_ms", 0), table.number("kbit", 0, 0),
-                table.number("queue_bytes", 0, 0),
-                table.number("lost_of_1000", 0, 0))
+    found = Wan(table.whole("delay_ms", 10000), table.whole("kbit", 1000000, 0),
+                table.whole("queue_bytes", 1 << 30, 0),
+                table.whole("lost_of_1000", 1000, 0))
     table.end()
     return found
 

@@ -3,8 +3,8 @@
  *
  * Runs in any thread that steps connections.  A response's fields are changed
  * when all of them are there, just before they are written; a request's just
- * before the handler looks at them.  Lines that say "early" come before all
- * that is done with a request, for trying out what a field would do.
+ * before the handler looks at them.  Lines that say "early" come before the
+ * request's path is looked at, for trying out what a field would do.
  *
  * There are two tables of a response's fields, as in httpd: those of a success
  * ("onsuccess") and those that errors and redirects have too ("always"); each
@@ -169,16 +169,35 @@ static const char *parse_value(apr_pool_t *pool, const char *text,
     return NULL;
 }
 
+/** Neither what is found out later may decide, nor fields whose meaning has
+ * been looked at before, or is made afterwards. */
+static const char *check_early(const wr_command_call *call, const change *made)
+{
+    static const char *const of_request[] = {"Host", "Connection", "Expect"};
+    static const char *const of_response[] = {
+        "Content-Type", "Content-Encoding", "Content-Language"};
+    const char *const *names =
+        made->of == OF_REQUEST ? of_request : of_response;
+
+    if (call->context == WR_IN_DIRECTORY) {
+        return "early may not stand in a section";
+    }
+    for (int i = 0; i < 3; i++) {
+        if (strcasecmp(made->name, names[i]) == 0) {
+            return apr_psprintf(call->temp_pool, "%s can't be changed early",
+                                names[i]);
+        }
+    }
+    return NULL;
+}
+
 /** "env=NAME", "env=!NAME", "early". */
 static const char *parse_condition(wr_command_call *call, change *made,
                                    const char *text)
 {
     if (strcasecmp(text, "early") == 0) {
-        /* Which section a request belongs to is found out later. */
         made->is_early = true;
-        return call->context == WR_IN_DIRECTORY
-                   ? "early may not stand in a section"
-                   : NULL;
+        return check_early(call, made);
     }
     if (strncasecmp(text, "env=", 4) != 0) {
         return apr_psprintf(call->temp_pool,

@@ -61,25 +61,31 @@ wr__pipes *wr__pipes_create(int count, apr_pool_t *pool)
 
     p->all = apr_palloc(pool, (size_t)count * sizeof(*p->all));
     p->left = apr_palloc(pool, (size_t)count * sizeof(*p->left));
-    apr_pool_cleanup_register(pool, p, close_pipes, apr_pool_cleanup_null);
-    while (p->count < count && open_pipe(&p->all[p->count])) {
-        p->left[p->left_count++] = &p->all[p->count++];
+    p->count = count;
+    for (int i = 0; i < count; i++) {
+        p->all[i].in = p->all[i].out = -1;
+        p->left[p->left_count++] = &p->all[i];
     }
+    apr_pool_cleanup_register(pool, p, close_pipes, apr_pool_cleanup_null);
     return p;
 }
 
 wr__pipe *wr__pipes_take(wr__pipes *pipes)
 {
-    return pipes->left_count > 0 ? pipes->left[--pipes->left_count] : NULL;
+    wr__pipe *pipe =
+        pipes->left_count > 0 ? pipes->left[pipes->left_count - 1] : NULL;
+
+    if (!pipe || (pipe->in < 0 && !open_pipe(pipe))) {
+        return NULL;
+    }
+    pipes->left_count--;
+    return pipe;
 }
 
 void wr__pipes_give(wr__pipes *pipes, wr__pipe *pipe, bool is_empty)
 {
     if (!is_empty) {
         close_pipe(pipe); /* the least that makes it empty */
-        if (!open_pipe(pipe)) {
-            return;
-        }
     }
     pipes->left[pipes->left_count++] = pipe;
 }

@@ -17,11 +17,10 @@ typedef struct wr__pipe {
     int in, out; /**< descriptors: where one writes, where one reads */
 } wr__pipe;
 
-/** @a count of them, closed with the pool.  Where the system has not so many to
- *  spare there are fewer. */
+/** At most @a count of them, made as they are needed, closed with the pool. */
 wr__pipes *wr__pipes_create(int count, apr_pool_t *pool);
 
-/** An empty one; NULL: all are in use. */
+/** An empty one; NULL: all are in use, or the system has none to spare. */
 wr__pipe *wr__pipes_take(wr__pipes *pipes);
 /** Back again.  @a is_empty: what was put in went out. */
 void wr__pipes_give(wr__pipes *pipes, wr__pipe *pipe, bool is_empty);

@@ -15,8 +15,11 @@
 /* A worker of the kernel's for each, or what is in memory would wait for the
  * disk behind what is not. */
 #define PIPES 16
-/* Of less, a copy costs less than the kernel's worker that a splice needs. */
-#define SPLICE_MIN ((size_t)64 * 1024)
+/* A test sets another one.  Of less, a copy costs less than the kernel's worker
+ * that a splice needs. */
+#ifndef SPLICE_MIN
+#    define SPLICE_MIN ((size_t)64 * 1024)
+#endif
 
 /** How far a span is. */
 typedef enum stage {
@@ -204,9 +207,11 @@ static void set_full(wr_end *e)
                               memory_order_relaxed);
 }
 
+/** A splice that a signal (as of a debugger) has interrupted says so in the
+ *  kernel's own word, ERESTARTSYS. */
 static bool is_passing(int result)
 {
-    return result == -EAGAIN || result == -EINTR;
+    return result == -EAGAIN || result == -EINTR || result == -512;
 }
 
 /** @return true if the span is through: so much of it went, or -errno. */
@@ -243,13 +248,12 @@ static bool move_on(wr__spans *s, transfer *t, int result)
             start_drain(s, t, (size_t)result);
             return false;
         }
-        release_pipe(s, t, true);
-        if (result == -EINVAL) {
-            t->is_copied = true; /* a file system that can't */
-        }
-        else if (!is_passing(result)) {
+        /* The end of the file; or it can't be spliced: reading tells more. */
+        release_pipe(s, t, result == 0);
+        if (result == 0) {
             return true;
         }
+        t->is_copied = true;
         break;
     case STAGE_DRAIN:
         release_pipe(s, t, result == (int)t->len);

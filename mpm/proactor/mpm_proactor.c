@@ -472,7 +472,7 @@ static const wr_command proactor_commands[] = {
     NUMBER("RingEntries", entries, 16, 32768, "1024",
            "Operations that can be asked for in one call to the kernel."),
     NUMBER("IoWorkers", io_workers, 1, 1024, "16",
-           "Threads that the kernel may start for I/O that would block it."),
+           "Kernel threads, at most, for large files and what would block."),
     NUMBER("Buffers", buffers, 2, 32768, "256",
            "Buffers of 4 KiB for what is received; a power of two."),
     NUMBER("CallThreads", threads, 1, 1024, "2",

@@ -74,14 +74,23 @@ def test_what_is_read():
     ('name = "hot"', 'name = "hot"\nfar = true', "need each other"),
     ("[full]", "[wan]\ndelay_ms = 5\n[full]", "need each other"),
     ("[full]", "[wan]\nkbit = 5\n[full]", "delay_ms is missing"),
-    ('name = "hot"', 'name = "hot"\nprogram = "wrk"\nfar = true',
-     "need each other"),
+    ("[full]", "[wan]\ndelay_ms = 0.5\n[full]", "should be int"),
+    ("[full]", "[wan]\ndelay_ms = 5\nlost_of_1000 = 1001\n[full]",
+     "not from 0 to 1000"),
     ("[full]", "[full", "x.toml|Expected"),
 ])
 def test_mistakes_are_said_where_they_are(old, new, why):
     assert old in GOOD
     with pytest.raises((Trouble, tomllib.TOMLDecodeError), match=why):
         parse(GOOD.replace(old, new, 1))
+
+
+def test_only_pace_can_be_far():
+    far = GOOD.replace("[full]", "[wan]\ndelay_ms = 5\n[full]").replace(
+        'name = "hot"', 'name = "hot"\nfar = true', 1)
+    assert parse(far).wan.delay_ms == 5
+    with pytest.raises(Trouble, match="only pace can be far"):
+        parse(far.replace("far = true", 'far = true\nprogram = "hammer"'))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

@@ -221,6 +221,8 @@ def test_note(weir):
     ("RequestHeader set Transfer-Encoding x", "server's own"),
     ('<Location "/">\nRequestHeader set X y early\n</Location>',
      "may not stand in a section"),
+    ("RequestHeader set Host x early", "can't be changed early"),
+    ("Header set Content-Type x early", "can't be changed early"),
 ])
 def test_errors(weir, weir_command, text, words):
     server = weir(text, start=False)

@@ -287,8 +287,8 @@ def test_both_logs_name_a_request_alike(weir):
             assert c.read_response().status == 400
     lines = [line.split()[:2] for line in stopped_lines(server, "id.log")
              if line.endswith(("200 /hello.txt", "400 -"))]
-    in_error_log = re.findall(r'refused with status 400.*, id: "([\w-]{13})"$',
-                              server.error_log(), re.MULTILINE)
+    in_error_log = re.findall(r"\[id ([\w-]{19})\] refused with status 400",
+                              server.error_log())
     assert len(set(in_error_log)) == 2
     assert sorted(lines) == sorted(
         [["-", "200"]] + [[name, "400"] for name in in_error_log])
