@@ -65,6 +65,15 @@ class Wan:
     queue_bytes: int
     lost_of_1000: int
 
+    def describe(self):
+        words = [f"{self.delay_ms} ms either way"]
+        words += [f"{self.kbit} kbit/s"] if self.kbit else []
+        words += [f"queues of {self.queue_bytes} bytes"] \
+            if self.queue_bytes else []
+        words += [f"{self.lost_of_1000} of 1000 packets lost"] \
+            if self.lost_of_1000 else []
+        return ", ".join(words)
+
 
 @dataclasses.dataclass
 class Pool:

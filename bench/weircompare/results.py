@@ -32,7 +32,9 @@ class Results:
                          "processes": found.processes,
                          "access log": "on" if found.log else "off",
                          "send buffer": f"{found.send_buffer} bytes"
-                         if found.send_buffer else "the system's"},
+                         if found.send_buffer else "the system's",
+                         **({"slow lines": found.wan.describe()}
+                            if found.wan else {})},
             "disk": place.disk.describe() if place.disk else "",
             "memory": f"{found.disk.memory_mib} MiB" if place.group else "",
             "notes": place.notes})

@@ -88,7 +88,9 @@ def test_mistakes_are_said_where_they_are(old, new, why):
 def test_only_pace_can_be_far():
     far = GOOD.replace("[full]", "[wan]\ndelay_ms = 5\n[full]").replace(
         'name = "hot"', 'name = "hot"\nfar = true', 1)
-    assert parse(far).wan.delay_ms == 5
+    assert parse(far).wan.describe() == "5 ms either way"
+    assert experiment.load("slow-lines").wan.describe() == (
+        "50 ms either way, 256 kbit/s, queues of 32000 bytes")
     with pytest.raises(Trouble, match="only pace can be far"):
         parse(far.replace("far = true", 'far = true\nprogram = "hammer"'))
 
