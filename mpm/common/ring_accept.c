@@ -150,6 +150,28 @@ static void on_guest(wr__ring_acceptor *ra, place *p, int64_t now)
     }
 }
 
+/* A listener wakes one of those who wait for it, and that can be an accept that
+ * is cancelled before it has run: then the connection would lie there until
+ * another one comes and wakes somebody else. */
+wr_conn *wr__ring_accept_left(wr__ring_acceptor *ra, wr_thread *self)
+{
+    wr_child *child = ra->child;
+    wr__socket accepted;
+
+    if (wr_child_state(child) != WR_CHILD_DRAINING) {
+        return NULL;
+    }
+    for (int i = 0; i < child->listener_count; i++) {
+        if (ra->places[i].asked == ASKED_NOTHING
+            && atomic_load(&child->connections) < child->max_connections
+            && wr__accept_socket(ra->acceptor, self, child->listeners[i],
+                                 &accepted)) {
+            return wr__accept_conn(self, &accepted);
+        }
+    }
+    return NULL;
+}
+
 wr_conn *wr__ring_accepted(wr__ring_acceptor *ra, wr_thread *self,
                            const wr__ring_event *event)
 {
@@ -169,7 +191,7 @@ wr_conn *wr__ring_accepted(wr__ring_acceptor *ra, wr_thread *self,
         if (event->result != -ECANCELED) {
             wr__accept_failed(ra->acceptor, self, listener, -event->result);
         }
-        return NULL;
+        return wr__ring_accept_left(ra, self);
     }
     if (what == ASKED_WHETHER) {
         on_guest(ra, p, self->now_ns);

@@ -25,6 +25,9 @@ void wr__ring_acceptor_adjust(wr__ring_acceptor *ra, int64_t now);
 /** A completion: its connection, or NULL. */
 wr_conn *wr__ring_accepted(wr__ring_acceptor *ra, wr_thread *self,
                            const wr__ring_event *event);
+/** Who had come before the kernel was told to accept no more: a connection, or
+ *  NULL.  Nobody else was told of him.  After each one that came. */
+wr_conn *wr__ring_accept_left(wr__ring_acceptor *ra, wr_thread *self);
 /** No further connection will come: closed, and the kernel has answered. */
 bool wr__ring_acceptor_is_closed(const wr__ring_acceptor *ra);
 

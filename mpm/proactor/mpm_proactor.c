@@ -215,7 +215,7 @@ static void on_accept(proactor *p, const wr__ring_event *event)
 {
     wr_conn *c = wr__ring_accepted(p->ring_acceptor, p->self, event);
 
-    if (c) {
+    for (; c; c = wr__ring_accept_left(p->ring_acceptor, p->self)) {
         APR_RING_INSERT_TAIL(&p->members, member_of(c), member, link);
         run(p, c);
     }

@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -52,10 +53,21 @@ class Trace:
         return self
 
     def __exit__(self, *unused):
+        self.catch_up()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         self.process.wait(20)
         self.calls = list(calls_in(self.out.read_text(errors="replace")))
+
+    def catch_up(self):
+        """The client has an answer before strace has seen the call end that
+        sent it: until it has no more to say."""
+        said = -1
+        for _ in range(50):
+            before, said = said, self.out.stat().st_size
+            if said == before:
+                return
+            time.sleep(0.1)
 
     def threads(self):
         """Of all processes: thread: (process, name)."""
