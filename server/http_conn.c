@@ -75,7 +75,7 @@ static struct wr_input *input_of(wr_conn *c)
 
 static size_t unused(const wr_conn *c)
 {
-    return c->ends->in ? c->ends->in->end - c->ends->in->start : 0;
+    return wr__end_unused(c->ends);
 }
 
 static bool at_eof(const wr_conn *c)

@@ -26,12 +26,6 @@ static const wr_server *server_of(const wr_conn *c)
     return c->listener->server;
 }
 
-/** Bytes that came and were not used. */
-static size_t input_len(const wr_conn *c)
-{
-    return c->ends->in ? c->ends->in->end - c->ends->in->start : 0;
-}
-
 /** RequestReadTimeout: one deadline for the whole; bytes move it only at the
  *  configured rate, and up to a bound. */
 static int64_t read_deadline(const wr__read_timeout *t, int64_t since,
@@ -107,7 +101,7 @@ int64_t wr__http_input_deadline(wr_conn *c)
     case WR__HTTP_HEAD:
         if (http->in_head) {
             return sooner(read_deadline(&core->head_timeout, http->since_ns,
-                                        (int64_t)input_len(c)),
+                                        (int64_t)wr__end_unused(c->ends)),
                           quiet);
         }
         return wr__end_has_output(c->ends) ? WR_NEVER : http->idle_until_ns;

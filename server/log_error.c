@@ -21,6 +21,7 @@
 #include "wr_module.h"
 #include "wr_request.h"
 
+#include <apr_hash.h>
 #include <apr_time.h>
 #include <arpa/inet.h>
 #include <errno.h>
@@ -186,18 +187,14 @@ static void put_digits(char *at, int count, uint64_t value)
 }
 
 /** Of an address, what tells it from most others. */
-static uint32_t mixed(const wr_request *r)
+static uint32_t digest(const wr_request *r)
 {
-    const unsigned char *byte = r->peer.v6.sin6_addr.s6_addr;
-    uint32_t mix = 2166136261u; /* FNV-1a */
+    const char *bytes = (const char *)r->peer.v6.sin6_addr.s6_addr;
+    apr_ssize_t len = sizeof(r->peer.v6.sin6_addr);
 
-    if (r->peer.any.sa_family != AF_INET6) {
-        return ntohl(r->peer.v4.sin_addr.s_addr);
-    }
-    for (size_t i = 0; i < sizeof(r->peer.v6.sin6_addr); i++) {
-        mix = (mix ^ byte[i]) * 16777619u;
-    }
-    return mix;
+    return r->peer.any.sa_family == AF_INET6
+               ? apr_hashfunc_default(bytes, &len)
+               : ntohl(r->peer.v4.sin_addr.s_addr);
 }
 
 /** When, of a turn; from which connection, since a port lies at the same place
@@ -206,7 +203,7 @@ static void make_id(const wr_request *r, char id[WR_LOG_ID_SIZE])
 {
     put_digits(id + 9, 9, (uint64_t)r->time);
     put_digits(id + 17, 8,
-               (uint64_t)ntohs(r->peer.v4.sin_port) << 32 | mixed(r));
+               (uint64_t)ntohs(r->peer.v4.sin_port) << 32 | digest(r));
     put_digits(id + 19, 2, r->number);
     id[19] = '\0';
 }

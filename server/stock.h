@@ -25,6 +25,12 @@ struct wr_input {
     size_t size, start, end;
 };
 
+/** How many of an end's there are; none while it is idle. */
+static inline size_t wr__end_unused(const wr_end *e)
+{
+    return e->in ? e->in->end - e->in->start : 0;
+}
+
 struct wr_kit {
     wr_kit *next;
     apr_pool_t *pool; /**< as long as the kit */

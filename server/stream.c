@@ -118,7 +118,7 @@ static apr_bucket *find_stream(const wr_end *client)
 static void pass_on(apr_bucket *b, struct wr__stream *stream)
 {
     struct wr_input *in = stream->end->in;
-    size_t len = in ? in->end - in->start : 0;
+    size_t len = wr__end_unused(stream->end);
     apr_bucket_brigade piece;
 
     if (stream->left >= 0 && (int64_t)len > stream->left) {

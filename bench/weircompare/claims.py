@@ -10,8 +10,9 @@ wanted; a server alone stands for the claim's own measure.  `each` stands for
 each of the servers that the claim names; the claim holds if it does for all.
 `within spread` lets a comparison also hold where the two are equal within the
 noise: how far the median of their ratios over the repetitions may be off
-(stats.scatter), or 5 %, whichever is more.  Where that is over 25 %, nothing is decided by it.  Of five
-repetitions and more that all say the same, only 5 % are noise.
+(stats.scatter), or 5 %, whichever is more.  Where that is over 25 %, nothing is
+decided by it.  Of five repetitions and more that all say the same, only 5 % are
+noise.
 
 Two servers are compared by the median of their ratios within each repetition,
 so that a machine whose speed drifts misleads as little as it can.

@@ -67,7 +67,7 @@ int64_t wr__acceptor_resumes(const wr__acceptor *a)
 
 /** An accept() that finds nobody is dear: the kernel makes a socket and a file
  *  before it looks, and throws them away.  Of a listener TCP_INFO has the
- * length of the queue; where that can't be had, the vain call tells. */
+ *  length of the queue; where that can't be had, the vain call tells. */
 int wr__acceptor_count(const wr__acceptor *a, const wr_listener *listener)
 {
     int limit = a->child->accept_limit;

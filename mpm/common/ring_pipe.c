@@ -14,8 +14,8 @@
 
 struct wr__pipes {
     wr__pipe *all;
-    wr__pipe **left; /* those that may be taken */
-    int count, left_count;
+    int count;
+    wr__pipe *open, *closed; /* those that may be taken */
 };
 
 static void close_pipe(wr__pipe *pipe)
@@ -30,7 +30,6 @@ static bool open_pipe(wr__pipe *pipe)
     int fds[2];
 
     if (pipe2(fds, O_CLOEXEC) != 0) {
-        pipe->in = pipe->out = -1;
         return false;
     }
     pipe->out = fds[0];
@@ -55,16 +54,21 @@ static apr_status_t close_pipes(void *data)
     return APR_SUCCESS;
 }
 
+static void put(wr__pipe **list, wr__pipe *pipe)
+{
+    pipe->next = *list;
+    *list = pipe;
+}
+
 wr__pipes *wr__pipes_create(int count, apr_pool_t *pool)
 {
     wr__pipes *p = apr_pcalloc(pool, sizeof(*p));
 
     p->all = apr_palloc(pool, (size_t)count * sizeof(*p->all));
-    p->left = apr_palloc(pool, (size_t)count * sizeof(*p->left));
     p->count = count;
     for (int i = 0; i < count; i++) {
         p->all[i].in = p->all[i].out = -1;
-        p->left[p->left_count++] = &p->all[i];
+        put(&p->closed, &p->all[i]);
     }
     apr_pool_cleanup_register(pool, p, close_pipes, apr_pool_cleanup_null);
     return p;
@@ -72,13 +76,13 @@ wr__pipes *wr__pipes_create(int count, apr_pool_t *pool)
 
 wr__pipe *wr__pipes_take(wr__pipes *pipes)
 {
-    wr__pipe *pipe =
-        pipes->left_count > 0 ? pipes->left[pipes->left_count - 1] : NULL;
+    wr__pipe **list = pipes->open ? &pipes->open : &pipes->closed;
+    wr__pipe *pipe = *list;
 
     if (!pipe || (pipe->in < 0 && !open_pipe(pipe))) {
         return NULL;
     }
-    pipes->left_count--;
+    *list = pipe->next;
     return pipe;
 }
 
@@ -87,5 +91,5 @@ void wr__pipes_give(wr__pipes *pipes, wr__pipe *pipe, bool is_empty)
     if (!is_empty) {
         close_pipe(pipe); /* the least that makes it empty */
     }
-    pipes->left[pipes->left_count++] = pipe;
+    put(is_empty ? &pipes->open : &pipes->closed, pipe);
 }

@@ -15,6 +15,7 @@ typedef struct wr__pipes wr__pipes;
 
 typedef struct wr__pipe {
     int in, out; /**< descriptors: where one writes, where one reads */
+    struct wr__pipe *next; /**< private */
 } wr__pipe;
 
 /** At most @a count of them, made as they are needed, closed with the pool. */

@@ -21,6 +21,10 @@
 #    define SPLICE_MIN ((size_t)64 * 1024)
 #endif
 
+/* ERESTARTSYS: a splice that a signal, as of a debugger, has interrupted says
+ * so in the kernel's own word, which programs have no name for. */
+#define INTERRUPTED 512
+
 /** How far a span is. */
 typedef enum stage {
     STAGE_ROOM, /* a file's: until the socket takes something */
@@ -148,15 +152,13 @@ static void start(wr__spans *s, transfer *t)
         t->len = t->span.len;
         start_send(s, t);
     }
-    else if (ready & WR_WRITE) {
-        if (!start_fill(s, t)) {
-            start_read(s, t);
-        }
-    }
-    else {
+    else if (!(ready & WR_WRITE)) {
         t->stage = STAGE_ROOM;
         t->is_copied = true;
         wr__ring_await_room(s->ring, t->end->fd, name_of(s, t));
+    }
+    else if (!start_fill(s, t)) {
+        start_read(s, t);
     }
 }
 
@@ -207,11 +209,9 @@ static void set_full(wr_end *e)
                               memory_order_relaxed);
 }
 
-/** A splice that a signal (as of a debugger) has interrupted says so in the
- *  kernel's own word, ERESTARTSYS. */
 static bool is_passing(int result)
 {
-    return result == -EAGAIN || result == -EINTR || result == -512;
+    return result == -EAGAIN || result == -EINTR || result == -INTERRUPTED;
 }
 
 /** @return true if the span is through: so much of it went, or -errno. */
