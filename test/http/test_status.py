@@ -41,6 +41,7 @@ class Looks:
 
     def __init__(self, server):
         self.server = server
+        self.seen = None
         self.count = self.sent = self.received = 0
 
     def look(self):
